@@ -1,0 +1,115 @@
+"""How text becomes terms, identifiers, quantities and sentences: one analyser for indexing, search and checking."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import Stemmer
+
+# A run of letters and digits with inner joints: "E-452", "V.1.2.3", "M104", "G38.2", "4-20", "HX-200/A".
+_CHUNK = re.compile(r"[^\W_]+(?:[-./_:#+][^\W_]+)*", re.UNICODE)
+_WORD = re.compile(r"[^\W\d_]+|\d+", re.UNICODE)
+_HAS_DIGIT = re.compile(r"\d")
+_HAS_LETTER = re.compile(r"[^\W\d_]", re.UNICODE)
+
+STOP_WORDS = frozenset(
+    "a about all also am an and any are as at be been being but by can could did do does doing for from had has have "
+    "having he her here him his how i if in into is it its itself just me my of on or our she should so some such than "
+    "that the their them then there these they this those through to too us very was we were what when where which "
+    "while who whom whose why will with would you your".split()
+)
+
+
+@lru_cache(maxsize=200_000)
+def stem(word: str) -> str:
+    """Snowball (Porter2) English stem of one lower-case word."""
+    return Stemmer.Stemmer("english").stemWord(word)
+
+
+def fold(text: str) -> str:
+    """Compatibility-normalised, case-folded text with typographic hyphens and quotes made plain."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return text.translate(_PLAIN)
+
+
+_PLAIN = {ord(c): "-" for c in "‐‑‒–—−"} | {ord(c): "'" for c in "‘’ʼ"} | {ord(c): '"' for c in "“”„"}
+
+
+def is_identifier(token: str) -> bool:
+    """Whether a folded chunk names a thing (error code, part or rule number) rather than being a word or a number.
+
+    Letters and digits together ("m104", "e-452"), or digits joined by dots at least twice ("1.2.3").
+    """
+    if not _HAS_DIGIT.search(token):
+        return False
+    return bool(_HAS_LETTER.search(token)) or token.count(".") >= 2
+
+
+def identifiers(text: str) -> list[str]:
+    """Identifiers of the text in order, folded, joints removed: "E-452" and "e452" are both "e452"."""
+    return [canonical_identifier(t) for t in _CHUNK.findall(fold(text)) if is_identifier(t)]
+
+
+def canonical_identifier(token: str) -> str:
+    """An identifier without its joints, except dots between digits ("g38.2" stays apart from "g382")."""
+    return re.sub(r"(?<!\d)\.|\.(?!\d)|[-/_:#+]", "", token)
+
+
+def terms(text: str, *, keep_stop_words: bool = False) -> list[str]:
+    """Index terms in order: stemmed words, numbers, and identifiers as terms of their own, marked `#`."""
+    found: list[str] = []
+    for chunk in _CHUNK.findall(fold(text)):
+        if is_identifier(chunk):
+            found.append("#" + canonical_identifier(chunk))
+        for word in _WORD.findall(chunk):
+            if keep_stop_words or word not in STOP_WORDS:
+                found.append(stem(word))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `[start, end)` of a text."""
+
+    start: int
+    end: int
+
+
+_ABBREVIATIONS = frozenset(
+    "e.g i.e etc vs no nr fig figs sec approx max min ca cf mr ms dr st inc ltd dept eq ref refs vol pp para incl temp".split()
+)
+_BOUNDARY = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n+")
+
+
+def _sentence_bounds(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match in _BOUNDARY.finditer(text):
+        if "\n" not in match.group():
+            before = text[start : match.start()].rsplit(None, 1)
+            last = before[-1].casefold().lstrip("(\"'[") if before else ""
+            following = text[match.end() :].lstrip()[:1]
+            if match.group().startswith(".") and (last in _ABBREVIATIONS or (len(last) == 1 and last.isalpha())):
+                continue
+            if following and following.islower():
+                continue
+            if re.fullmatch(r"\(?\d{1,3}", last) and text[start : match.start()].strip() == before[-1]:
+                continue  # "3. Close the valve": an enumerator belongs to its sentence
+        yield start, match.end()
+        start = match.end()
+    yield start, len(text)
+
+
+def sentences(text: str) -> list[Span]:
+    """Spans of the sentences of a text, without surrounding white space; a line break ends a sentence."""
+    spans = []
+    for start, end in _sentence_bounds(text):
+        piece = text[start:end]
+        stripped = piece.strip()
+        if stripped and any(c.isalnum() for c in stripped):
+            left = start + len(piece) - len(piece.lstrip())
+            spans.append(Span(left, left + len(stripped)))
+    return spans

@@ -1,0 +1,75 @@
+"""What search takes and gives: plain data that crosses process borders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineside.schema import Evidence, Filters, LabelVote
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """One question as the retriever receives it.
+
+    Vectors are float32, L2-normalised, of shape (d,): `text_vector` from the sentence encoder, `joint_text_vector`
+    and `image_vector` from the joint encoder. A missing vector switches its signal off.
+    """
+
+    text: str
+    text_vector: Vector | None = None
+    joint_text_vector: Vector | None = None
+    image_vector: Vector | None = None
+    context: str = ""
+    family: str | None = None
+    filters: Filters = field(default_factory=Filters)
+    k: int = 8
+    k_images: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSentence:
+    """A sentence of a retrieved passage and how well it answers the question.
+
+    `evidence` is the `n` of the evidence; `start` and `end` count characters of that evidence's text.
+    """
+
+    evidence: int
+    start: int
+    end: int
+    score: float
+    dense: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What abstention is decided from; every value is about the whole result.
+
+    `dense`: best cosine of the question to a passage. `coverage`: share of the question's idf mass (over the release)
+    found in the best-covering passage. `unknown_terms`: content terms of the question that occur nowhere in the
+    searched knowledge. `missing_identifiers`: identifiers in the question that no retrieved passage contains.
+    `answerability` in [0, 1]: the calibrated combination; below the bar the answer abstains.
+    """
+
+    dense: float
+    coverage: float
+    unknown_terms: tuple[str, ...]
+    missing_identifiers: tuple[str, ...]
+    answerability: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Everything the answer needs, in one hop. Evidence is ranked and numbered 1..n: passages first, then images."""
+
+    release: int
+    evidence: tuple[Evidence, ...]
+    sentences: tuple[ScoredSentence, ...]
+    labels: tuple[LabelVote, ...]
+    signals: Signals
+    stages_ms: dict[str, float]
