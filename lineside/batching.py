@@ -1,0 +1,109 @@
+"""A micro-batcher: whenever its worker is free it takes everything that is pending.
+
+No waiting window: at concurrency 1 it adds nothing, and under load batches grow by themselves to what arrived while
+the previous batch ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from lineside.errors import Overloaded
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class BatchStatistics:
+    """Counts since the start: items, batches, and the largest batch."""
+
+    items: int = 0
+    batches: int = 0
+    largest: int = 0
+
+
+class MicroBatcher(Generic[Item, Result]):
+    """Runs `work` over batches of items on one thread of its own; one caller awaits one item.
+
+    `work` gets 1 to `max_batch` items and returns as many results, in order; an exception instance among the results
+    is raised to its own caller alone. An exception raised by `work` reaches every caller of that batch. An item whose
+    caller has gone before its batch started is left out.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
+        *,
+        max_batch: int = 32,
+        max_pending: int = 4096,
+        name: str = "batch",
+    ) -> None:
+        self.max_batch = max_batch
+        self.max_pending = max_pending
+        self.statistics = BatchStatistics()
+        self._work = work
+        self._pending: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._busy = False
+
+    async def submit(self, item: Item) -> Result:
+        """The result for one item.
+
+        Raises:
+            Overloaded: `max_pending` items wait already.
+        """
+        if len(self._pending) >= self.max_pending:
+            raise Overloaded(f"{self.max_pending} items wait already; try again shortly")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._pending.append((item, future))
+        if not self._busy:
+            self._start(loop)
+        return await future
+
+    def close(self) -> None:
+        """Lets the running batch finish and ends the thread."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = []
+        while self._pending and len(batch) < self.max_batch:
+            item, future = self._pending.popleft()
+            if not future.done():
+                batch.append((item, future))
+        self._busy = bool(batch)
+        if batch:
+            self.statistics.items += len(batch)
+            self.statistics.batches += 1
+            self.statistics.largest = max(self.statistics.largest, len(batch))
+            running = loop.run_in_executor(self._executor, self._work, [item for item, _ in batch])
+            running.add_done_callback(lambda done: self._finish(loop, batch, done))
+
+    def _finish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[tuple[Item, asyncio.Future[Result]]],
+        done: asyncio.Future[Sequence[Result | BaseException]],
+    ) -> None:
+        self._start(loop)  # the next batch first: the worker must not wait for this one's callers
+        if done.cancelled():
+            for _, future in batch:
+                future.cancel()
+            return
+        error = done.exception()
+        results: Sequence[Result | BaseException] = [error] * len(batch) if error else done.result()
+        if len(results) != len(batch):
+            results = [RuntimeError(f"{len(results)} results for {len(batch)} items")] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

@@ -1,0 +1,55 @@
+"""Both vectors of a question, text and joint, in one pass where the two encoders share their trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lineside.encoders.joint import JointEncoder
+from lineside.encoders.runtime import unit_rows
+from lineside.encoders.text import TextEncoder, mean_pool
+
+
+class QuestionEncoder:
+    """Encodes questions for dense text search and for the joint space.
+
+    A joint encoder whose text tower is the sentence encoder itself with a head of its own (locked-image-text tuning the
+    other way round; Zhai et al. 2022, LiT) needs no second pass: its pooling layer and projection are applied to the
+    token states that exist already. `shares_trunk` tells whether that is so; it is found by comparing weights.
+    """
+
+    def __init__(self, text: TextEncoder, joint: JointEncoder | None = None) -> None:
+        self.text = text
+        self.joint = joint if joint is not None and joint.encodes_text else None
+        self.shares_trunk = self.joint is not None and _same_trunk(text, self.joint)
+
+    def encode(self, questions: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """`n` questions → text rows `(n, d_text)` and joint rows `(n, d_joint)`, or None without a joint text tower."""
+        if self.joint is None:
+            return self.text.encode(questions), None
+        if not self.shares_trunk:
+            return self.text.encode(questions), self.joint.encode_texts(questions)
+        text_rows = np.empty((len(questions), self.text.dimension), np.float32)
+        joint_rows = np.empty((len(questions), self.joint.dimension), np.float32)
+        model = self.joint.model
+        for places, hidden, mask in self.text.hidden_states(questions):
+            text_rows[places] = unit_rows(mean_pool(hidden, mask))
+            with torch.inference_mode():
+                joint_rows[places] = unit_rows(model.text_projection(model.text_model.pooler(hidden)))
+        return text_rows, joint_rows
+
+
+def _same_trunk(text: TextEncoder, joint: JointEncoder) -> bool:
+    model = joint.model
+    if model.config.model_type != "vision-text-dual-encoder" or joint.runtime != text.runtime:
+        return False
+    own = {k: v for k, v in text.model.state_dict().items() if not k.startswith("pooler.")}
+    other = {k: v for k, v in model.text_model.state_dict().items() if not k.startswith("pooler.")}
+    return (
+        getattr(model.text_model, "pooler", None) is not None
+        and own.keys() == other.keys()
+        and all(torch.equal(own[name], other[name]) for name in own)
+    )
