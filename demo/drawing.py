@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -137,9 +138,9 @@ class Drawing:
         if not dash:
             self.draw.line(list(points), fill=colour, width=width, joint="curve")
             return
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
             length = math.hypot(x1 - x0, y1 - y0)
-            for step in range(0, max(1, math.ceil(length)), 2 * dash):
+            for step in range(0, math.ceil(length), 2 * dash):
                 a, b = step / length, min(1.0, (step + dash) / length)
                 self.draw.line(
                     (
@@ -293,7 +294,7 @@ class Drawing:
         tip = (x + math.cos(turn) * radius * 0.74, y + math.sin(turn) * radius * 0.74)
         self.draw.line((x, y, *tip), fill=RED, width=3)
         self.circle(centre, max(3, radius * 0.07), fill=INK)
-        self.label((x, y + radius * 0.72), unit, size=max(10, int(radius / 5)))
+        self.label((x, y + radius * 0.5), unit, size=max(10, int(radius / 5)))
 
     def axes(
         self,
