@@ -3,11 +3,12 @@
 from lineside.encoders.images import ImageInfo, ImageLimits, decode_base64, inspect_image, read_image
 from lineside.encoders.joint import JointEncoder, load_joint_encoder
 from lineside.encoders.question import QuestionEncoder
-from lineside.encoders.runtime import Dtype, Runtime
+from lineside.encoders.runtime import Dtype, Engine, Runtime
 from lineside.encoders.text import TextEncoder, load_text_encoder
 
 __all__ = [
     "Dtype",
+    "Engine",
     "ImageInfo",
     "ImageLimits",
     "JointEncoder",

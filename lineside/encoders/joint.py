@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 
-from lineside.encoders.runtime import Runtime, fingerprint, model_directory, unit_rows
+from lineside.encoders.runtime import Compiled, Runtime, compile_module, fingerprint, model_directory, unit_rows
 from lineside.errors import ConfigurationError
+
+Item = TypeVar("Item")
 
 
 class JointEncoder:
@@ -25,7 +28,7 @@ class JointEncoder:
         dimension: length of a vector, the same for images and texts.
         fingerprint: changes whenever the vectors may change.
         encodes_text: whether texts can be encoded too.
-        image_side: pixels on the shorter side that the processor wants.
+        image_side: pixels on the shorter side that the image processor wants.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class JointEncoder:
         fingerprint: str,
         runtime: Runtime = Runtime(),
     ) -> None:
-        self.model: Any = model.to(device=runtime.device, dtype=runtime.torch_dtype).eval()
+        self.model: Any = model.eval()
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.runtime = runtime
@@ -46,13 +49,24 @@ class JointEncoder:
         size = image_processor.size
         sides = [size[key] for key in ("shortest_edge", "height", "width") if key in size]
         self.image_side: int = min(sides) if sides else 224
-        self.dimension: int = self.encode_images([Image.new("RGB", (self.image_side, self.image_side))]).shape[1]
+        with torch.inference_mode():
+            probe = _ImageTower(self.model)(self._pixels([Image.new("RGB", (32, 32))]).to(runtime.torch_dtype))
+        self.dimension: int = probe.shape[1]
 
     @property
     def max_text_tokens(self) -> int:
         """Longer texts are cut to this many tokens (77 for CLIP, 64 for SigLIP)."""
-        config = self.model.config.text_config
-        return min(256, int(config.max_position_embeddings))
+        return min(256, int(self.model.config.text_config.max_position_embeddings))
+
+    @cached_property
+    def _run_images(self) -> Compiled:
+        example = self._pixels([Image.new("RGB", (32, 32)), Image.new("RGB", (32, 32), "white")])
+        return compile_module(_ImageTower(self.model), (example,), self.runtime)
+
+    @cached_property
+    def _run_texts(self) -> Compiled:
+        ids, mask = self._tokens(["a hot bearing", "a leak"])
+        return compile_module(_TextTower(self.model), (torch.from_numpy(ids), torch.from_numpy(mask)), self.runtime)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`n` texts → `(n, dimension) float32`, every row of length 1.
@@ -60,46 +74,66 @@ class JointEncoder:
         Raises:
             ConfigurationError: the model has no text tower.
         """
-        if not self.encodes_text or self.tokenizer is None:
+        if not self.encodes_text:
             raise ConfigurationError("this joint encoder has no text tower: it compares images with images only")
-        # SigLIP was trained with every text padded to full length; shorter padding changes its vectors.
-        padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
-        batches = []
-        for batch in _batches(texts, self.runtime.max_batch):
-            inputs = self.tokenizer(
-                list(batch), padding=padding, truncation=True, max_length=self.max_text_tokens, return_tensors="pt"
-            )
-            names = [name for name in ("input_ids", "attention_mask") if name in inputs]
-            with torch.inference_mode():
-                out = self.model.get_text_features(**{name: inputs[name].to(self.runtime.device) for name in names})
-            batches.append(unit_rows(_matrix(out)))
-        return np.concatenate(batches) if batches else np.empty((0, self.dimension), np.float32)
+        rows = [unit_rows(self._run_texts(*self._tokens(part))[0]) for part in _parts(texts, self.runtime.max_batch)]
+        return np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """`n` RGB images of any size → `(n, dimension) float32`, every row of length 1."""
-        batches = []
-        for batch in _batches(images, self.runtime.max_batch):
-            pixels = self.image_processor(list(batch), return_tensors="pt")["pixel_values"]
-            pixels = pixels.to(device=self.runtime.device, dtype=self.runtime.torch_dtype)
-            with torch.inference_mode():
-                if hasattr(self.model, "get_image_features"):
-                    out = self.model.get_image_features(pixel_values=pixels)
-                else:
-                    out = self.model(pixel_values=pixels)
-            batches.append(unit_rows(_matrix(out)))
-        return np.concatenate(batches) if batches else np.empty((0, self.dimension), np.float32)
+        rows = [
+            unit_rows(self._run_images(self._pixels(part).numpy())[0]) for part in _parts(images, self.runtime.max_batch)
+        ]
+        return np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
+
+    def _pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        pixels: torch.Tensor = self.image_processor(list(images), return_tensors="pt")["pixel_values"]
+        return pixels
+
+    def _tokens(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        # SigLIP was trained with every text padded to full length, and with no mask; CLIP and BERT towers mask.
+        siglip = self.model.config.model_type.startswith("siglip")
+        inputs = self.tokenizer(  # type: ignore[misc]
+            list(texts),
+            padding="max_length" if siglip else True,
+            truncation=True,
+            max_length=self.max_text_tokens,
+            return_tensors="np",
+        )
+        ids = inputs["input_ids"].astype(np.int64)
+        mask = np.ones_like(ids) if siglip or "attention_mask" not in inputs else inputs["attention_mask"]
+        return ids, mask.astype(np.int64)
 
 
-def _batches(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
-    return [items[first : first + size] for first in range(0, len(items), size)]
+class _ImageTower(torch.nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        embed = self.model.get_image_features if hasattr(self.model, "get_image_features") else self.model
+        return _matrix(embed(pixel_values=pixel_values))
+
+
+class _TextTower(torch.nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return _matrix(self.model.get_text_features(input_ids=input_ids, attention_mask=attention_mask))
 
 
 def _matrix(out: Any) -> torch.Tensor:
     """The `(n, d)` features in a model's output: a tensor, or the pooled output of an output object."""
-    rows: torch.Tensor = out if isinstance(out, torch.Tensor) else out.pooler_output
-    if rows is None:  # ViT without a pooling layer
-        rows = out.last_hidden_state.mean(dim=1)
-    return rows.flatten(1)
+    if isinstance(out, torch.Tensor):
+        return out.flatten(1)
+    rows = getattr(out, "pooler_output", None)
+    return rows.flatten(1) if rows is not None else out.last_hidden_state.mean(dim=1)
+
+
+def _parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[first : first + size] for first in range(0, len(items), size)]
 
 
 def load_joint_encoder(path: str | Path, *, runtime: Runtime = Runtime()) -> JointEncoder:
@@ -110,10 +144,9 @@ def load_joint_encoder(path: str | Path, *, runtime: Runtime = Runtime()) -> Joi
     """
     folder = model_directory(path)
     model = AutoModel.from_pretrained(folder, dtype=runtime.torch_dtype, local_files_only=True)
-    has_text = hasattr(model, "get_text_features")
     return JointEncoder(
         model,
-        AutoTokenizer.from_pretrained(folder, local_files_only=True) if has_text else None,
+        AutoTokenizer.from_pretrained(folder, local_files_only=True) if hasattr(model, "get_text_features") else None,
         AutoImageProcessor.from_pretrained(folder, local_files_only=True),
         fingerprint=fingerprint(folder, role="joint"),
         runtime=runtime,

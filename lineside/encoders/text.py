@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from lineside.encoders.runtime import Runtime, fingerprint, model_directory, unit_rows
+from lineside.encoders.runtime import Compiled, Runtime, compile_module, fingerprint, model_directory, unit_rows
+
+TokenBatch = tuple[list[int], NDArray[np.int64], NDArray[np.int64]]
 
 
 class TextEncoder:
@@ -31,36 +34,40 @@ class TextEncoder:
         max_tokens: int = 256,
         runtime: Runtime = Runtime(),
     ) -> None:
-        self.model = model.to(device=runtime.device, dtype=runtime.torch_dtype).eval()
+        self.model = model
         self.tokenizer = tokenizer
         self.runtime = runtime
         self.fingerprint = fingerprint
         self.max_tokens = min(max_tokens, model.config.max_position_embeddings)
         self.dimension: int = model.config.hidden_size
 
+    @cached_property
+    def _run(self) -> Compiled:
+        return compile_module(_MeanPooled(self.model), EXAMPLE_TOKENS, self.runtime)
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`n` texts → `(n, dimension) float32`, every row of length 1, in the order of the texts."""
         rows = np.empty((len(texts), self.dimension), np.float32)
-        for places, hidden, mask in self.hidden_states(texts):
-            rows[places] = unit_rows(mean_pool(hidden, mask))
+        for places, ids, mask in self.token_batches(texts):
+            rows[places] = unit_rows(self._run(ids, mask)[0])
         return rows
 
-    def hidden_states(self, texts: Sequence[str]) -> list[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Token states in batches of similar length: `(places in texts, (b, t, dimension) states, (b, t) mask)`."""
+    def token_batches(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
+        """Batches of similar length: places in `texts`, token ids and mask, both `(b, t) int64`."""
         if not texts:
-            return []
+            return
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
         # Similar lengths together: padding is computed like text, so a batch costs its longest row.
         order = sorted(range(len(texts)), key=lambda place: len(encoded[place]))
-        batches = []
         for first in range(0, len(order), self.runtime.max_batch):
             places = order[first : first + self.runtime.max_batch]
-            padded = self.tokenizer.pad({"input_ids": [encoded[place] for place in places]}, return_tensors="pt")
-            inputs = {name: padded[name].to(self.runtime.device) for name in ("input_ids", "attention_mask")}
-            with torch.inference_mode():
-                hidden = self.model(**inputs).last_hidden_state
-            batches.append((places, hidden, inputs["attention_mask"]))
-        return batches
+            ids = np.full((len(places), len(encoded[places[-1]])), self.tokenizer.pad_token_id or 0, np.int64)
+            mask = np.zeros_like(ids)
+            for row, place in enumerate(places):
+                tokens = encoded[place]
+                ids[row, : len(tokens)] = tokens
+                mask[row, : len(tokens)] = 1
+            yield places, ids, mask
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, special tokens left out, not cut."""
@@ -70,10 +77,24 @@ class TextEncoder:
         return [len(tokens) for tokens in ids]
 
 
+# Two rows of two lengths, so that nothing is taken for constant when a graph is traced.
+EXAMPLE_TOKENS = (torch.tensor([[101, 2054, 102], [101, 102, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]]))
+
+
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """`(b, t, d)` states and `(b, t)` mask → `(b, d) float32` means over the unmasked tokens."""
     weights = mask.unsqueeze(-1).float()
     return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+class _MeanPooled(torch.nn.Module):
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return mean_pool(states, attention_mask)
 
 
 def load_text_encoder(path: str | Path, *, max_tokens: int = 256, runtime: Runtime = Runtime()) -> TextEncoder:
