@@ -1,0 +1,1 @@
+"""Sources and parsers: bytes become documents with provenance, documents become passages and figures."""

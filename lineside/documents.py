@@ -34,6 +34,13 @@ class Section(_Record):
     end: int = Field(ge=0)
 
 
+class Table(_Record):
+    """Lines of `Document.text` that are the rows of one table, its caption's line before them where it has one."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
 class Figure(_Record):
     """An image inside a document. `image` is an encoded PNG, JPEG or WebP."""
 
@@ -83,6 +90,7 @@ class Document(_Record):
     pages: tuple[Page, ...] = Field((), description="empty for formats without pages")
     sections: tuple[Section, ...] = ()
     figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = Field((), description="where rows stand, so that a passage never cuts one apart")
 
 
 class Passage(_Record):
