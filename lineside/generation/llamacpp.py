@@ -1,0 +1,103 @@
+"""llama.cpp through xllamacpp: GGUF models, quantised, on CPUs and small machines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lineside.errors import ConfigurationError, GenerationError
+from lineside.generation.contract import Message, Sampling
+
+
+class LlamaCppSettings(BaseModel):
+    """What the engine is started with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Path = Field(description="a .gguf file")
+    max_model_len: int = Field(2048, ge=256, le=131_072, description="prompt and reply together, in tokens, a slot")
+    slots: int = Field(1, ge=1, le=16, description="replies generated at the same time")
+    threads: int = Field(2, ge=1, le=256)
+
+
+class LlamaCppGenerator:
+    """One model in this process; `slots` concurrent replies, more wait."""
+
+    def __init__(self, settings: LlamaCppSettings) -> None:
+        """Loads the model.
+
+        Raises:
+            ConfigurationError: there is no file at `settings.model`.
+            GenerationError: llama.cpp cannot load it.
+        """
+        if not settings.model.is_file():
+            raise ConfigurationError(f"no GGUF model at {settings.model} (run `make setup` for the demo's)")
+        import xllamacpp
+
+        self.settings = settings
+        params = xllamacpp.CommonParams()
+        params.model.path = str(settings.model)
+        params.n_ctx = settings.max_model_len * settings.slots
+        params.n_parallel = settings.slots
+        params.cpuparams.n_threads = settings.threads
+        params.verbosity = -1
+        try:
+            self._server = xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise GenerationError(f"llama.cpp cannot load {settings.model}: {error}") from error
+        self._executor = ThreadPoolExecutor(max_workers=settings.slots, thread_name_prefix="llama")
+
+    async def stream(
+        self, messages: tuple[Message, ...], sampling: Sampling, *, request_id: str, deadline_ms: float
+    ) -> AsyncIterator[str]:
+        """See `Generator.stream`. Closing the iterator stops the reply at its next token."""
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        cancelled = Event()
+
+        def receive(chunk: dict[str, Any]) -> bool:
+            for choice in chunk.get("choices", ()):
+                if piece := choice["delta"].get("content"):
+                    loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            if "error" in chunk:
+                raise GenerationError(f"llama.cpp: {chunk['error']}")
+            return cancelled.is_set()
+
+        def run() -> None:
+            if cancelled.is_set():
+                return
+            request = {
+                "messages": [{"role": m.role, "content": m.content} for m in messages],
+                "max_tokens": sampling.max_tokens,
+                "temperature": sampling.temperature,
+                "repeat_penalty": sampling.repetition_penalty,
+                "stop": list(sampling.stop),
+                "stream": True,
+                "cache_prompt": True,
+            }
+            try:
+                self._server.handle_chat_completions(request, receive)
+            except (ValueError, RuntimeError) as error:
+                raise GenerationError(f"llama.cpp refused the prompt: {error}") from error
+
+        running = loop.run_in_executor(self._executor, run)
+        running.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await running
+        finally:
+            cancelled.set()
+
+    async def check(self) -> None:
+        """See `Generator.check`: the engine lives in this process, so it answers while the process does."""
+
+    def close(self) -> None:
+        """See `Generator.close`."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
