@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import KeysView
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ class Shard:
     def __len__(self) -> int:
         return len(self._row_of)
 
+    def __contains__(self, row_id: object) -> bool:
+        return row_id in self._row_of
+
     def row(self, i: int) -> dict[str, Any]:
         """The values of row `i` by column name."""
         return dict(self.rows.slice(i, 1).to_pylist()[0])
@@ -91,8 +95,8 @@ class Shard:
             raise NotFound(f"no document {document_id}") from None
 
     @property
-    def document_ids(self) -> tuple[str, ...]:
-        return tuple(self._document_rows)
+    def document_ids(self) -> KeysView[str]:
+        return self._document_rows.keys()
 
     def image(self, row_id: str) -> StoredImage:
         """The stored image of a figure or frame; raises NotFound."""

@@ -165,6 +165,7 @@ class VectorIndex:
     """A FAISS index with one way to search it, whatever its kind. Reading is thread-safe."""
 
     def __init__(self, index: Any, default_effort: int) -> None:
+        self._owner = index  # the downcast views below do not keep the C++ object alive
         self._index = faiss.downcast_index(index)
         self._default_effort = default_effort
         refined = isinstance(self._index, faiss.IndexRefine)

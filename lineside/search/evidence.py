@@ -1,0 +1,83 @@
+"""Rows of a release as `Evidence`: values are read from Arrow once a row and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from lineside.schema import Evidence
+from lineside.shards.reader import Shard
+
+_CACHED_ROWS_MAX = 65_536
+
+
+class EvidenceRows:
+    """Evidence of the rows of a release, without number and scores. Reading is thread-safe."""
+
+    def __init__(self, shards: Sequence[Shard], starts: Sequence[int]) -> None:
+        self._shards = shards
+        self._starts = starts
+        self._cache: dict[int, dict[str, Any]] = {}
+
+    def fields(self, row: int, shard: int) -> dict[str, Any]:
+        """Fields of `Evidence` for the release's row in the given shard; not to be changed."""
+        cached = self._cache.get(row)
+        if cached is None:
+            if len(self._cache) >= _CACHED_ROWS_MAX:
+                self._cache.clear()
+            opened = self._shards[shard]
+            cached = _fields(opened.row(row - self._starts[shard]), opened.family)
+            self._cache[row] = cached
+        return cached
+
+    def evidence(
+        self, row: int, shard: int, n: int, score: float, scores: dict[str, float], duplicates: tuple[str, ...]
+    ) -> Evidence:
+        """Built without validation: every value comes from a verified shard or from search itself."""
+        return Evidence.model_construct(
+            _EVIDENCE_FIELDS, n=n, score=score, scores=scores, duplicates=duplicates, **self.fields(row, shard)
+        )
+
+
+_EVIDENCE_FIELDS = set(Evidence.model_fields)
+
+
+def _fields(row: dict[str, Any], family: str) -> dict[str, Any]:
+    fields = {
+        "id": row["id"],
+        "kind": row["kind"],
+        "family": family,
+        "text": row["text"],
+        "document_id": row["document_id"],
+        "title": row["title"],
+        "version": row["version"],
+        "document_kind": row["document_kind"],
+        "source": row["source"],
+        "page": row["page"],
+        "section_id": row["section_id"],
+        "section_path": tuple(row["section_path"]),
+        "start": row["start"],
+        "end": row["end"],
+        "label": row["label"],
+        "camera_id": row["camera_id"],
+        "time": row["time"],
+        "url": None,
+        "image_url": None,
+    }
+    if row["document_id"] is not None:
+        fields["url"] = citation_url(row)
+    if row["image"] is not None:
+        fields["image_url"] = f"/v1/images/{quote(row['id'], safe='')}"
+    return fields
+
+
+def citation_url(row: dict[str, Any]) -> str | None:
+    """Where the page or section is shown with the passage marked; the whole document where there is neither."""
+    document = f"/v1/documents/{quote(row['document_id'], safe='')}"
+    span = f"?start={row['start']}&end={row['end']}"
+    if row["page"] is not None:
+        return f"{document}/pages/{row['page']}{span}"
+    if row["section_id"] is not None:
+        return f"{document}/sections/{quote(row['section_id'], safe='')}{span}"
+    return f"{document}{span}"
