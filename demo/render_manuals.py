@@ -16,8 +16,8 @@ def render_manuals(source: Path, figures: Path, out: Path) -> list[Path]:
     """Writes every document below `source/<family>/` to `out/<family>/`, with the figures it shows.
 
     `NAME.pdf.md` becomes the PDF `NAME.pdf`; Markdown, HTML and JSONL are copied as they are. A document calls an
-    image `figures/NAME.png`; it is taken from `figures/NAME.png` or `figures/<family>/NAME.png`, and beside a
-    copied document it lies in `out/<family>/figures/`. Returns the documents written, in order of their paths.
+    image `figures/NAME.png`; it is taken from `figures/<family>/NAME.png` and, beside a copied document, lies in
+    `out/<family>/figures/`. Returns the documents written, in order of their paths.
 
     Raises:
         FileNotFoundError: a document shows a figure that was not rendered.
@@ -61,10 +61,10 @@ def _write_pdf(path: Path, figures: Path, target_dir: Path) -> Path:
 
 
 def _find_figure(figures: Path, family: str, name: str) -> Path:
-    for candidate in (figures / name, figures / family / name):
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(f"figure {name} of family {family} is not in {figures}: render the figures first")
+    path = figures / family / name
+    if not path.is_file():
+        raise FileNotFoundError(f"figure {family}/{name} is not in {figures}: render the figures first")
+    return path
 
 
 def _write(target: Path, content: bytes) -> None:

@@ -56,8 +56,8 @@ def plant(tmp_path: Path) -> Path:
     (family / "short.md").write_text("# Short\n\n![A cut](figures/pump-seal.png)\n", encoding="utf-8")
     (family / "page.html").write_text('<figure><img src="figures/pump-curve.png"></figure>', encoding="utf-8")
     (family / "incidents.jsonl").write_text('{"id": "IR-1"}\n', encoding="utf-8")
-    figures = tmp_path / "figures"
-    figures.mkdir()
+    figures = tmp_path / "figures/pump"
+    figures.mkdir(parents=True)
     (figures / "pump-seal.png").write_bytes(_png())
     (figures / "pump-curve.png").write_bytes(_png((80, 50)))
     return tmp_path
@@ -92,8 +92,8 @@ def test_same_sources_give_the_same_bytes_and_leave_files_untouched(
 
 
 def test_missing_figure_is_named(plant: Path) -> None:
-    (plant / "figures/pump-seal.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"pump-seal\.png"):
+    (plant / "figures/pump/pump-seal.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"pump/pump-seal\.png"):
         render_manuals(plant / "knowledge", plant / "figures", plant / "out")
 
 
