@@ -215,8 +215,7 @@ class _Run:
         asyncio.get_running_loop().call_later(base + plan.warmup_s - perf_counter(), self.mark, 0)
         for offset in offsets.tolist():
             due = base + offset
-            while (delay := due - perf_counter()) > 0:  # timers have whole milliseconds and may ring early
-                await asyncio.sleep(delay)
+            await _until(due)
             task = asyncio.create_task(self.open_one(due, slots))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -269,6 +268,12 @@ async def generate_load(
     run = _Run(plan, target, requests, on_window)
     await (run.closed() if plan.concurrency is not None else run.open())
     return run.result()
+
+
+async def _until(due: float) -> None:
+    """Sleep until `due`. Timers have whole milliseconds and may ring early: what is left is waited for again."""
+    while (delay := due - perf_counter()) > 0:  # noqa: ASYNC110  a time is awaited, not an event
+        await asyncio.sleep(delay)
 
 
 def read_bodies(path: Path, offset: int) -> list[bytes]:

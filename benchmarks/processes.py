@@ -172,7 +172,8 @@ def run_load(plan: Plan, cpu_seconds: Callable[[], Mapping[tuple[int, float], fl
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         json.dump(asdict(plan), process.stdin)
         process.stdin.close()
         readings: list[Mapping[tuple[int, float], float]] = []

@@ -24,7 +24,10 @@ KINDS: Final[tuple[Kind, ...]] = ("text", "image", "image+text")
 DEMO: Final = Path(__file__).resolve().parent.parent / "demo"
 
 _EQUIPMENT: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("furnace F1", ("burner BRN-07", "burner BRN-18", "walking beam", "recuperator", "door seal", "combustion-air fan")),
+    (
+        "furnace F1",
+        ("burner BRN-07", "burner BRN-18", "walking beam", "recuperator", "door seal", "combustion-air fan"),
+    ),
     ("stand S2", ("work roll chock", "backup roll bearing", "roll change carriage", "spray header", "roll gap sensor")),
     ("stand S4", ("work roll surface", "bending cylinder", "looper", "thickness gauge", "entry guide")),
     ("main drive M2", ("drive-end bearing", "stator winding", "cooling fan", "encoder coupling", "brush gear")),
@@ -32,7 +35,10 @@ _EQUIPMENT: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("hydraulic station HYD-1", ("AGC servo valve", "accumulator", "return filter", "pressure hose", "relief valve")),
     ("hydraulic station HYD-2", ("suction strainer", "oil cooler", "pump coupling", "pressure gauge", "level switch")),
     ("pump P-104", ("mechanical seal", "impeller", "suction valve", "gland packing", "motor coupling")),
-    ("descaling pump P-106", ("nozzle header", "plunger seal", "unloader valve", "minimum-flow line", "suction filter")),
+    (
+        "descaling pump P-106",
+        ("nozzle header", "plunger seal", "unloader valve", "minimum-flow line", "suction filter"),
+    ),
     ("conveyor CV-3", ("belt joint", "tail pulley", "return idler", "pull-cord switch", "take-up unit")),
     ("conveyor CV-5", ("belt scraper", "drive drum", "tracking switch", "skirting", "drip tray")),
     ("welder W1", ("weld seam", "clamping jaw", "laser optics", "seam trimmer", "annealing coil")),
@@ -124,7 +130,9 @@ class Vocabulary:
                     topics.add(title[0].lower() + title[1:])
             codes.update(c for c in re.findall(r"\b[A-Z]{1,4}-\d{2,5}\b", text) if is_identifier(c.casefold()))
         tuning = demo / "questions" / "tuning.jsonl"
-        records = [json.loads(line) for line in tuning.read_text(encoding="utf-8").splitlines()] if tuning.exists() else []
+        records = (
+            [json.loads(line) for line in tuning.read_text(encoding="utf-8").splitlines()] if tuning.exists() else []
+        )
         return cls(
             tuple(sorted(topics)) or ("roll change", "bearing temperature", "belt tracking", "seam inspection"),
             tuple(sorted(codes)) or tuple(f"E-{n}" for n in range(101, 180, 3)),
@@ -166,7 +174,9 @@ def looks(count: int, seed: int = 0) -> list[str]:
     """Short questions that lean on the frame, for image queries: the contract wants a question with every frame."""
     rng = random.Random(seed)
     return [
-        rng.choice(_LOOKS).format(unit=rng.choice(_EQUIPMENT)[0], camera=f"CAM-{rng.randint(1, 400):03}", time=_time(rng))
+        rng.choice(_LOOKS).format(
+            unit=rng.choice(_EQUIPMENT)[0], camera=f"CAM-{rng.randint(1, 400):03}", time=_time(rng)
+        )
         for _ in range(count)
     ]
 
