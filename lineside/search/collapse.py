@@ -27,10 +27,13 @@ def collapse(
         cosine: vectors at least this close are duplicates when `is_same(kept_row, row)` agrees.
 
     Returns:
-        Positions in `rows` with the positions folded into each. Rows after the last kept one are folded too.
+        Positions in `rows` with the later positions folded into each, those after the last kept one included.
     """
     similar = vectors @ vectors.T >= cosine
     similar |= hashes[:, None] == hashes[None, :]
+    np.fill_diagonal(similar, True)
+    if similar.sum() == len(rows):  # nothing resembles anything but itself
+        return [(position, []) for position in range(min(limit, len(rows)))]
     kept: list[tuple[int, list[int]]] = []
     for position in range(len(rows)):
         row = similar[position]

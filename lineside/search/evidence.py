@@ -18,33 +18,31 @@ class EvidenceRows:
     def __init__(self, shards: Sequence[Shard], starts: Sequence[int]) -> None:
         self._shards = shards
         self._starts = starts
-        self._cache: dict[int, dict[str, Any]] = {}
+        self._cache: dict[int, Evidence] = {}
 
-    def fields(self, row: int, shard: int) -> dict[str, Any]:
-        """Fields of `Evidence` for the release's row in the given shard; not to be changed."""
+    def template(self, row: int, shard: int) -> Evidence:
+        """The release's row in the given shard, as number 1 with score 0."""
         cached = self._cache.get(row)
         if cached is None:
             if len(self._cache) >= _CACHED_ROWS_MAX:
                 self._cache.clear()
             opened = self._shards[shard]
-            cached = _fields(opened.row(row - self._starts[shard]), opened.family)
+            cached = Evidence(**_fields(opened.row(row - self._starts[shard]), opened.family))
             self._cache[row] = cached
         return cached
 
     def evidence(
         self, row: int, shard: int, n: int, score: float, scores: dict[str, float], duplicates: tuple[str, ...]
     ) -> Evidence:
-        """Built without validation: every value comes from a verified shard or from search itself."""
-        return Evidence.model_construct(
-            _EVIDENCE_FIELDS, n=n, score=score, scores=scores, duplicates=duplicates, **self.fields(row, shard)
-        )
-
-
-_EVIDENCE_FIELDS = set(Evidence.model_fields)
+        """The row with its place in a ranking; only the template is validated, the rest is search's own."""
+        ranked = {"n": n, "score": score, "scores": scores, "duplicates": duplicates}
+        return self.template(row, shard).model_copy(update=ranked)
 
 
 def _fields(row: dict[str, Any], family: str) -> dict[str, Any]:
     fields = {
+        "n": 1,
+        "score": 0.0,
         "id": row["id"],
         "kind": row["kind"],
         "family": family,

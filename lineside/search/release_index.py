@@ -25,7 +25,7 @@ from lineside.search.fusion import Signal, fuse
 from lineside.search.label_votes import vote
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.question import QuestionTerms, question_terms
-from lineside.search.sentence_scores import ShardSentences, question_weights
+from lineside.search.sentence_scores import ShardSentences, question_weights, score_sentences
 from lineside.search.settings import RerankSettings, SearchSettings
 from lineside.shards.images import StoredImage
 from lineside.shards.reader import Shard
@@ -162,7 +162,7 @@ class ReleaseIndex:
         frames = self._scope(query.family, scope.span, allowed).images
         rows, scores = scan.top(frames[self._votes_from[frames]], self.settings.images.vote_frames)
         return vote(
-            rows, scores, lambda r: self._labels[r] or "", lambda r: self._fields(r)["text"], self.settings.images
+            rows, scores, lambda r: self._labels[r] or "", lambda r: self._template(r).text, self.settings.images
         )
 
     def _text_vector(self, query: SearchQuery, votes: Votes) -> Vector | None:
@@ -178,8 +178,8 @@ class ReleaseIndex:
     def _shard_of(self, row: int) -> int:
         return bisect_right(self._starts, row) - 1
 
-    def _fields(self, row: int) -> dict[str, str]:
-        return self._evidence.fields(row, self._shard_of(row))
+    def _template(self, row: int) -> Evidence:
+        return self._evidence.template(row, self._shard_of(row))
 
     def _check_spaces(self) -> None:
         """All shards must come from the same encoders, or their vectors cannot be compared."""
@@ -339,7 +339,7 @@ class _Search:
         reranker = self.index._reranker
         if reranker is None:
             return order, fused
-        texts = [self.index._fields(int(rows[i]))["text"] for i in head]
+        texts = [self.index._template(int(rows[i])).text for i in head]
         mixed = fused.copy()
         # The head stays above the rest: the cross-encoder has not read the rest.
         floor = float(fused[order[settings.candidates]]) if len(order) > settings.candidates else 0.0
@@ -403,12 +403,11 @@ class _Search:
         unseen = len(self.terms.unknown) * index._lexical.unseen_idf
         weights = question_weights(self.terms.idf, unseen, index._lexical.terms, settings)
         vector = None if self.query.text_vector is None else self.query.text_vector
-        found: list[ScoredSentence] = []
+        chosen = []
         for row, evidence in passages[: settings.passages]:
             shard = index._shard_of(row)
-            local = row - index._starts[shard]
-            found += index._sentences[shard].score(local, evidence.n, vector, weights, settings)
-        return found
+            chosen.append((index._sentences[shard], row - index._starts[shard], evidence.n))
+        return score_sentences(chosen, vector, weights, settings)
 
     def _signals(self, passages: list[tuple[int, Evidence]], sentences: list[ScoredSentence]) -> Signals:
         lexical = self.index._lexical

@@ -40,40 +40,56 @@ class ShardSentences:
     """The sentences of one shard, with term ids of the release."""
 
     def __init__(self, shard: Shard, to_release: NDArray[np.int32]) -> None:
-        self._vectors = shard.sentence_vectors
-        self._scale = np.float32(shard.sentence_scale)
-        self._starts, self._ends = shard.sentence_starts, shard.sentence_ends
-        self._term_indptr = shard.lexical.sentence_indptr
+        self.vectors = shard.sentence_vectors
+        self.scale = np.float32(shard.sentence_scale)
+        self.starts, self.ends = shard.sentence_starts, shard.sentence_ends
+        self.term_indptr = shard.lexical.sentence_indptr
         self._terms = shard.lexical.sentence_terms
         self._to_release = to_release
         self._indptr = np.searchsorted(shard.sentence_rows, np.arange(len(shard) + 1))
 
-    def score(
-        self, row: int, evidence: int, vector: Floats | None, weights: QuestionWeights, settings: SentenceSettings
-    ) -> list[ScoredSentence]:
-        """Sentences of the shard's row: score = (dense * cosine + coverage * share of idf mass) / sum of weights."""
-        first, last = int(self._indptr[row]), int(self._indptr[row + 1])
-        if first == last:
-            return []
-        if vector is None:
-            dense = np.zeros(last - first, np.float32)
-        else:
-            dense = (self._vectors[first:last].astype(np.float32) @ vector) * self._scale
-        bounds = self._term_indptr[first : last + 1]
-        found = weights.by_term[self._to_release[self._terms[bounds[0] : bounds[-1]]]]
-        sums = np.concatenate([[0], np.cumsum(found)])
-        local = bounds - bounds[0]
-        coverage = (sums[local[1:]] - sums[local[:-1]]) / max(weights.total, 1e-9)
-        total = settings.dense + settings.coverage
-        score = (settings.dense * dense + settings.coverage * coverage) / (total or 1.0)
-        return [
-            ScoredSentence(evidence, *values)
-            for values in zip(
-                self._starts[first:last].tolist(),
-                self._ends[first:last].tolist(),
-                score.tolist(),
-                dense.tolist(),
-                coverage.tolist(),
-                strict=True,
-            )
-        ]
+    def span(self, row: int) -> tuple[int, int]:
+        """Sentences `[first, last)` of a row of the shard."""
+        return int(self._indptr[row]), int(self._indptr[row + 1])
+
+    def terms(self, first: int, last: int) -> NDArray[np.int32]:
+        """Terms of the sentences `[first, last)`, sentence after sentence, as ids of the release."""
+        return self._to_release[self._terms[self.term_indptr[first] : self.term_indptr[last]]]
+
+
+def score_sentences(
+    passages: Sequence[tuple[ShardSentences, int, int]],
+    vector: Floats | None,
+    weights: QuestionWeights,
+    settings: SentenceSettings,
+) -> list[ScoredSentence]:
+    """All sentences of the passages, given as (sentences of its shard, row in the shard, number of the evidence).
+
+    score = (dense * cosine + coverage * share of the question's idf mass) / (dense + coverage)
+    """
+    spans = [(s, *s.span(row), evidence) for s, row, evidence in passages]
+    spans = [span for span in spans if span[2] > span[1]]
+    if not spans:
+        return []
+    if vector is None:
+        dense = np.zeros(sum(last - first for _, first, last, _ in spans), np.float32)
+    else:
+        quantised = np.concatenate([s.vectors[first:last] for s, first, last, _ in spans])
+        scale = np.concatenate([np.full(last - first, s.scale) for s, first, last, _ in spans])
+        dense = (quantised.astype(np.float32) @ vector) * scale
+    counts = np.concatenate([np.diff(s.term_indptr[first : last + 1]) for s, first, last, _ in spans])
+    found = weights.by_term[np.concatenate([s.terms(first, last) for s, first, last, _ in spans])]
+    sums = np.concatenate([[0.0], np.cumsum(found, dtype=np.float64)])
+    ends = np.cumsum(counts)
+    coverage = (sums[ends] - sums[ends - counts]) / max(weights.total, 1e-9)
+    total = settings.dense + settings.coverage
+    score = (settings.dense * dense + settings.coverage * coverage) / (total or 1.0)
+    evidence = [number for _, first, last, number in spans for _ in range(first, last)]
+    columns = (
+        [start for s, first, last, _ in spans for start in s.starts[first:last].tolist()],
+        [end for s, first, last, _ in spans for end in s.ends[first:last].tolist()],
+        score.tolist(),
+        dense.tolist(),
+        coverage.tolist(),
+    )
+    return [ScoredSentence(*values) for values in zip(evidence, *columns, strict=True)]
