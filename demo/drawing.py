@@ -101,13 +101,9 @@ class Drawing:
         width: int = 2,
     ) -> None:
         """A rounded rectangle `(left, top, right, bottom)` with centred text."""
-        self.draw.rounded_rectangle(
-            rect, radius=radius, fill=fill, outline=outline, width=width
-        )
+        self.draw.rounded_rectangle(rect, radius=radius, fill=fill, outline=outline, width=width)
         if text:
-            self.label(
-                ((rect[0] + rect[2]) / 2, (rect[1] + rect[3]) / 2), text, size=size
-            )
+            self.label(((rect[0] + rect[2]) / 2, (rect[1] + rect[3]) / 2), text, size=size)
 
     def circle(
         self,
@@ -238,9 +234,7 @@ class Drawing:
         self.arrow(middle, end, colour=colour, width=1, head=8)
         vertical = abs(end[1] - start[1]) > abs(end[0] - start[0])
         at = (middle[0] + 5, middle[1]) if vertical else (middle[0], middle[1] - 4)
-        self.label(
-            at, text, size=size, colour=colour, anchor="lm" if vertical else "mb"
-        )
+        self.label(at, text, size=size, colour=colour, anchor="lm" if vertical else "mb")
 
     def gauge(
         self,
@@ -254,7 +248,7 @@ class Drawing:
         green: tuple[float, float] | None = None,
         divisions: int = 5,
     ) -> None:
-        """A round dial from `low` to `high` (270 degrees, from lower left to lower right), needle at `value`."""
+        """A round dial from `low` to `high` (270 degrees from lower left), needle at `value`; red beyond the green sector."""
         x, y = centre
         self.circle(centre, radius, fill=(255, 255, 255), width=3)
 
@@ -265,11 +259,7 @@ class Drawing:
         if green is not None:
             bounds = (x - ring, y - ring, x + ring, y + ring)
             band = max(4, round(radius * 0.1))
-            for start, end, colour in (
-                (low, green[0], AMBER),
-                (green[0], green[1], GREEN),
-                (green[1], high, RED),
-            ):
+            for start, end, colour in ((green[0], green[1], GREEN), (green[1], high, RED)):
                 self.draw.arc(bounds, angle(start), angle(end), fill=colour, width=band)
         for step in range(divisions + 1):
             reading = low + (high - low) * step / divisions
@@ -339,9 +329,7 @@ class Drawing:
         dash: int = 0,
     ) -> None:
         """A polyline through values on axes made by `axes`."""
-        self.line(
-            [place(x, y) for x, y in points], colour=colour, width=width, dash=dash
-        )
+        self.line([place(x, y) for x, y in points], colour=colour, width=width, dash=dash)
 
     def valve(self, centre: Point, size: float = 12, *, fill: Colour = LIGHT) -> None:
         """The two-triangle symbol of a valve in a horizontal line."""
@@ -370,9 +358,7 @@ class Drawing:
             fill=INK,
         )
 
-    def steps(
-        self, texts: Sequence[str], *, top: float = 70, per_row: int = 3, size: int = 13
-    ) -> None:
+    def steps(self, texts: Sequence[str], *, top: float = 70, per_row: int = 3, size: int = 13) -> None:
         """A numbered sequence as boxes joined by arrows, row after row, each row from left to right."""
         gap, margin, height, pitch = 30, 20, 76, 106
         width = (self.width - 2 * margin - gap * (per_row - 1)) / per_row
@@ -398,6 +384,4 @@ class Drawing:
                         (margin + width / 2, middle),
                     ]
                 )
-                self.arrow(
-                    (margin + width / 2, middle), (margin + width / 2, y + pitch - 2)
-                )
+                self.arrow((margin + width / 2, middle), (margin + width / 2, y + pitch - 2))

@@ -170,12 +170,12 @@ def chock_section() -> Drawing:
 
 
 def surface_camera() -> Drawing:
-    d = Drawing("Surface inspection after stand S4")
+    d = Drawing("Surface inspection behind a stand")
     for y in (130, 250):
         d.circle((110, y), 46, fill=STEEL)
     d.label((110, 130), "work\nroll")
     d.label((110, 250), "work\nroll")
-    d.label((110, 320), "stand S4")
+    d.label((110, 320), "stand")
     d.box((30, 186, 610, 194), fill=STEEL, radius=0, width=1)
     d.arrow((470, 214), (590, 214), colour=BLUE, width=3)
     d.label((530, 232), "strip, up to 14 m/s", size=13)
@@ -338,9 +338,9 @@ def gauge_sectors() -> Drawing:
     d = Drawing("Station gauge HYD-1: too low, normal, too high")
     for index, (value, caption, colour) in enumerate(
         (
-            (205, "too low: amber sector", AMBER),
+            (205, "too low: left of green", AMBER),
             (280, "normal: green sector", GREEN),
-            (335, "too high: red sector", RED),
+            (335, "too high: right of green", RED),
         )
     ):
         x = 115 + index * 205
