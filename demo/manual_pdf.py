@@ -37,7 +37,7 @@ from reportlab.platypus import (
 
 PLANT = "Norrbro strip mill, line 2"
 
-_MARGIN = 20 * mm
+_MARGIN = 22 * mm
 _GUTTER = 8 * mm
 _HEADER_BAND = 10 * mm
 _TITLE_BLOCK = 46 * mm
@@ -50,7 +50,7 @@ _HEAD_FILL = colors.HexColor("#dde6ee")
 _SYMBOLS = re.compile("([≤≥≈≠→←↑↓∆Ωαβφ√∞]+)")
 _CAPTION_NUMBER = re.compile(r"^Figure\s+\d+\s*[:.]\s*")
 
-_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=10, leading=14, spaceAfter=6, textColor=_INK)
+_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=10.5, leading=15.5, spaceAfter=7, textColor=_INK)
 _HEADINGS = {
     2: ParagraphStyle(
         "h2",
@@ -87,7 +87,7 @@ _SUBTITLE = ParagraphStyle(
     leading=14,
     textColor=colors.HexColor("#4a5866"),
 )
-_CELL = ParagraphStyle("cell", parent=_BODY, fontSize=8.5, leading=11, spaceAfter=0)
+_CELL = ParagraphStyle("cell", parent=_BODY, fontSize=9, leading=12, spaceAfter=0)
 _CELL_HEAD = ParagraphStyle("cell-head", parent=_CELL, fontName="Helvetica-Bold")
 _CAPTION = ParagraphStyle(
     "caption",
@@ -266,6 +266,14 @@ def _title_block(head: FrontMatter) -> list[Flowable]:
     ]
 
 
+class _Figure(KeepTogether):  # type: ignore[misc]
+    """An image with its caption; a heading directly before it joins them on the page."""
+
+    def __init__(self, parts: list[Flowable]) -> None:
+        super().__init__(parts)
+        self.parts = parts
+
+
 class _StoryBuilder:
     """Turns Markdown tokens into flowables for a column of a given width (points)."""
 
@@ -275,7 +283,17 @@ class _StoryBuilder:
         self._figures = 0
 
     def build(self, tokens: list[Token]) -> list[Flowable]:
-        return list(self._blocks(iter(tokens)))
+        story: list[Flowable] = []
+        for flowable in self._blocks(iter(tokens)):
+            if isinstance(flowable, _Figure):
+                headings: list[Flowable] = []
+                while story and hasattr(story[-1], "outline_level"):
+                    headings.insert(0, story.pop())
+                flowable = KeepTogether([*headings, *flowable.parts])
+            elif isinstance(flowable, CondPageBreak) and story and hasattr(story[-1], "outline_level"):
+                continue  # a heading stays with the heading above it
+            story.append(flowable)
+        return story
 
     def _blocks(self, tokens: Iterator[Token]) -> Iterator[Flowable]:
         for token in tokens:
@@ -300,7 +318,7 @@ class _StoryBuilder:
         paragraph.outline_level = min(level, 3) - 2
         paragraph.outline_title = inline.content
         # Not keepWithNext: it would push a table longer than a page away from its heading.
-        yield CondPageBreak(32 * mm)
+        yield CondPageBreak(42 * mm)
         yield paragraph
 
     def _paragraph(self, inline: Token) -> Iterator[Flowable]:
@@ -310,13 +328,13 @@ class _StoryBuilder:
         else:
             yield Paragraph(_inline(inline), _BODY)
 
-    def _figure(self, token: Token) -> Flowable:
+    def _figure(self, token: Token) -> _Figure:
         self._figures += 1
         data = self._load_figure(str(token.attrs["src"]))
         width_px, height_px = ImageReader(io.BytesIO(data)).getSize()
         width = min(self._width, 125 * mm)
         caption = f"Figure {self._figures}: {_CAPTION_NUMBER.sub('', token.content)}"
-        return KeepTogether(
+        return _Figure(
             [
                 Image(io.BytesIO(data), width=width, height=width * height_px / width_px),
                 Spacer(1, 3),
@@ -340,7 +358,7 @@ class _StoryBuilder:
             start=int(opening.attrs.get("start", 1)) if ordered else "•",
             bulletFormat="%s." if ordered else None,
             bulletFontName="Helvetica",
-            bulletFontSize=10 if ordered else 8,
+            bulletFontSize=10.5 if ordered else 8,
             leftIndent=16,
             spaceAfter=6,
         )
@@ -398,7 +416,7 @@ def _column_widths(rows: list[list[str]], total: float) -> list[float]:
     for column in zip(*rows, strict=True):
         weights.append(sum(len(cell) for cell in column) / len(column) + 4)
         longest = max((word for cell in column for word in cell.split()), key=len, default="")
-        floors.append(min(len(longest) * 5.0 + padding, total / 3))
+        floors.append(min(len(longest) * 5.2 + padding, total / 3))
     spare = max(total - sum(floors), 0.0)
     scale = min(1.0, total / sum(floors))
     return [floor * scale + spare * weight / sum(weights) for floor, weight in zip(floors, weights, strict=True)]

@@ -151,3 +151,12 @@ def test_table_that_fills_pages_repeats_its_header() -> None:
     document = _render("## Codes\n\n| Code | Meaning |\n|---|---|\n" + rows)
     assert len(document) >= 3
     assert all("Meaning" in page.get_textpage().get_text_bounded() for page in document)
+
+
+def test_heading_stays_on_the_page_of_its_figure_or_paragraph() -> None:
+    for filler in range(20, 60):
+        document = _render("filler\n\n" * filler + "## Upper\n\n### Lower\n\n![Cut](figures/pump-seal.png)\n")
+        pages = [page.get_textpage().get_text_bounded() for page in document]
+        (home,) = (text for text in pages if "Upper" in text)
+        assert "Lower" in home
+        assert "Figure 1: Cut" in home
