@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class SentenceAssembler:
         return pieces
 
     def _pieces(self, cuts: Sequence[int]) -> list[Draft]:
-        drafts = (draft(self._text[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+        drafts = (draft(self._text[a:b]) for a, b in itertools.pairwise(cuts))
         return [d for d in drafts if d]
 
 

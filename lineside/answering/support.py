@@ -6,9 +6,10 @@ A claim is compared with windows of the evidence: every sentence (a table row is
                + 0.5 * w of at most one displaced word) / sum of w over the claim's tokens
 
 The alignment is the heaviest common subsequence of stemmed content tokens, as in ROUGE-L and ROUGE-W (Lin 2004,
-"ROUGE: a package for automatic evaluation of summaries"), with the claim as the side that must be covered and with information
-weights: 3 for a quantity, identifier, negation or word with an opposite, 1 + min(letters, 10)/10 for other words,
-0.5 for framing ("the manual states"). A claim is supported from `SUPPORTED` on, and only if no guard objects:
+"ROUGE: a package for automatic evaluation of summaries"), with the claim as the side that must be covered and with
+information weights w: 3 for a quantity, identifier, negation or word with an opposite, 1 + min(letters, 10)/10 for
+other words, 0.5 for framing ("the manual states"). A claim is supported from `SUPPORTED` on, and only if no guard
+objects:
 
 - every quantity (number, unit, bound), identifier, negation, restriction and word with an opposite of the claim stands
   in the alignment, so in the same order; every other content word stands in the window or its headings;
@@ -46,7 +47,7 @@ _UNSKIPPABLE = frozenset(("negation", "restriction", "polar"))
 
 @dataclass(frozen=True, slots=True)
 class SupportResult:
-    """`score` in [0, 1]; the quote is characters `[start, end)` of the text of evidence `n`; `reasons` say what is amiss."""
+    """`score` in [0, 1]; the quote is characters `[start, end)` of evidence `n`; `reasons` say what is amiss."""
 
     score: float
     n: int = 0

@@ -1,0 +1,102 @@
+"""What kind of answer a question wants: a quantity of some kind, steps, a cause, a part, the meaning of a code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from lineside.answering.claims import state
+
+_WANTED_UNITS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"torque|how tight|tighten\w*", ("torque",)),
+    (r"how often|interval|how long|how many (?:hours|days|minutes|weeks|months)|how soon|how quickly|duration|period"
+     r"|shelf life|when (?:is|are|must|should|do|does|was|were|shall)|after how", ("time",)),
+    (r"temperature|how (?:hot|warm|cold)|degrees", ("temperature",)),
+    (r"pressure|pressure drop", ("pressure",)),
+    (r"vibration", ("speed", "vibration", "length")),
+    (r"speed|how fast|velocity", ("speed", "rotation", "temperature")),
+    (r"clearance|gap|thick\w*|width|diameter|misalign\w*|backlash|run-?out|distance|depth|deep|wide|length|offset|height"
+     r"|how (?:far|high|long|large|big|close|much wear)|crown|sag|travel|stroke|size|fineness|tolerance",
+     ("length", "angle")),
+    (r"flow|delivery rate|how much water", ("flow",)),
+    (r"how much (?:oil|grease|water|coolant|fluid)|quantity|volume|capacity|fill(?:ing)?|litres?", ("volume", "mass")),
+    (r"weigh\w*|heavy|mass|load|lift", ("mass", "force")),
+    (r"force|tension", ("force", "pressure")),
+    (r"power", ("power",)),
+    (r"voltage|volts?", ("voltage",)),
+    (r"current|amp\w*", ("current",)),
+    (r"resistance|insulation", ("resistance",)),
+    (r"frequency|hertz", ("frequency",)),
+    (r"content|share|percent\w*|humidity|concentration|ratio|opening|level|excess", ("share",)),
+    (r"viscosity", ("viscosity",)),
+    (r"angle|inclin\w*|tilt", ("angle",)),
+    (r"hardness", ("hardness",)),
+    (r"noise|loud", ("sound",)),
+)  # fmt: skip
+_UNITS = [(re.compile(rf"\b(?:{pattern})\b"), kinds) for pattern, kinds in _WANTED_UNITS]
+_QUANTITY = re.compile(
+    r"\bhow (?:much|many|often|long|high|low|far|fast|hot|cold|warm|large|big|wide|deep|thick|tight|heavy|close|soon"
+    r"|loud)\b"
+    r"|\b(?:what|which|at what|to what|from what|up to what|above which|below which)\b[^?]{0,60}?\b(?:torque|pressure|"
+    r"temperature|speed|interval|limits?|value|gap|clearance|flow|level|voltage|current|power|distance|thickness|width|"
+    r"diameter|weight|quantity|capacity|rate|tension|force|ratio|content|setpoint|setting|misalignment|backlash|"
+    r"viscosity|resistance|time|percentage|angle|vibration|number of|amount|height|length|depth|load|size|tolerance)\b"
+    r"|\b(?:maximum|minimum|max|min|limit|permitted|permissible|allowed|allowable|nominal|rated|largest|smallest|highest"
+    r"|lowest)\b"
+)
+_PROCEDURE = re.compile(
+    r"\bhow (?:do|to|can|should|must|is|are|shall)\b|\bwhat (?:should|must|do|shall|can) (?:i|we|the|be|an?|you|one)\b"
+    r"|\bwhat (?:is|has) to (?:be done|do)\b|\bwhat to do\b|\bsteps?\b|\bprocedure\b|\bwhat (?:action|next)\b|\bwhat now\b"
+    r"|\bwhat (?:is|are) done\b|\bwhat happens\b|\bwhat do\b"
+)
+_CAUSE = re.compile(
+    r"\bwhy\b|\bcauses?d?\b|\breasons?\b|\bwhat (?:leads|makes)\b|\bdue to\b|\bwhat is wrong\b|\broot cause\b"
+)
+_PART = re.compile(
+    r"\b(?:part|order|spare|type|article)[ -]?(?:number|no)?\b|\bwhich (?:part|tool|gauge|grease|oil|seal|bearing|filter|"
+    r"nozzle|hose|pump|valve|key|gasket|lubricant|element|standard|fuse|sensor|switch|wrench|crane|fluid|electrode)\b"
+    r"|\bwhat (?:grease|oil|tool|seal|lubricant|fluid|filter|part|gas|type|kind)\b"
+)
+_MEANING = re.compile(
+    r"\bmean(?:s|ing)?\b|\bstands? for\b|\bwhat is (?:code|error|alarm|fault)\b|\bindicat\w+\b|\bpoints? to\b"
+)
+_SHOWN = re.compile(
+    r"\b(?:this|these|here|shown|show|picture|image|photo|frame|camera|see|seen|visible|look(?:s|ing)?)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionKind:
+    """What a question asks for. `units` are unit classes ("torque"); empty with `quantity` set means any."""
+
+    quantity: bool
+    units: frozenset[str]
+    procedure: bool
+    cause: bool
+    part: bool
+    meaning: bool
+    identifiers: frozenset[str]
+    words: frozenset[str]
+    shown: bool
+
+
+@lru_cache(maxsize=2_048)
+def read_question(text: str) -> QuestionKind:
+    """The kind of a question, by its wording."""
+    lower = " ".join(text.casefold().split())
+    tokens = state(text).tokens
+    units = frozenset(kind for pattern, kinds in _UNITS if pattern.search(lower) for kind in kinds)
+    quantity = bool(_QUANTITY.search(lower))
+    timed = re.search(r"\bhow (?:often|long|soon)\b|\binterval", lower)
+    return QuestionKind(
+        quantity=quantity or bool(timed),
+        units=frozenset({"time"}) if timed else units if quantity else frozenset(),
+        procedure=bool(_PROCEDURE.search(lower)) and not timed,
+        cause=bool(_CAUSE.search(lower)),
+        part=bool(_PART.search(lower)),
+        meaning=bool(_MEANING.search(lower)),
+        identifiers=frozenset(t.key for t in tokens if t.kind == "identifier"),
+        words=frozenset(t.key for t in tokens if t.kind in ("word", "polar", "framing", "quantity")),
+        shown=bool(_SHOWN.search(lower)),
+    )
