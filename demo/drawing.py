@@ -248,7 +248,7 @@ class Drawing:
         green: tuple[float, float] | None = None,
         divisions: int = 5,
     ) -> None:
-        """A round dial from `low` to `high` (270 degrees from lower left), needle at `value`; red beyond the green sector."""
+        """A round dial over 270 degrees from the lower left; beyond the sector `green` its rim is red."""
         x, y = centre
         self.circle(centre, radius, fill=(255, 255, 255), width=3)
 
