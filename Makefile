@@ -12,6 +12,7 @@ ARGS ?=
 export LINESIDE_HOME ?= $(CURDIR)/.lineside
 export HF_HUB_OFFLINE ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
+export VLLM_NO_USAGE_STATS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 VENV := .venv

@@ -193,15 +193,15 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
 
 def _joint_demo(models: Path) -> Step:
-    from demo import assemble_joint_encoder
+    import demo.assemble_joint_encoder as assembler
 
-    inputs = [Path(assemble_joint_encoder.__file__), *(p for p in (_DEMO / "joint_encoder").rglob("*") if p.is_file())]
+    inputs = [Path(assembler.__file__), *(p for p in (_DEMO / "joint_encoder").rglob("*") if p.is_file())]
     return Step(
         "joint-demo",
         models / "joint-demo",
         _hash(_minilm(models).fingerprint, _hash_files(inputs), importlib.metadata.version("transformers")),
         "assembling the demo plant's image-text encoder",
-        lambda folder: assemble_joint_encoder.assemble(models / "minilm", folder),
+        lambda folder: assembler.assemble(models / "minilm", folder),
     )
 
 
