@@ -143,10 +143,9 @@ def _step(reader: _Reader, lines: list[str], place: int) -> int:
         return _delimited(reader, lines, place, match.group(1))
     if line.startswith("//"):
         return place + 1
-    if match := _ATTRIBUTE.match(line):
-        if not reader.paragraph:
-            reader.attributes[match.group(1).strip("!")] = match.group(2) or ""
-            return place + 1
+    if (match := _ATTRIBUTE.match(line)) and not reader.paragraph:
+        reader.attributes[match.group(1).strip("!")] = match.group(2) or ""
+        return place + 1
     if _ANCHOR.match(line):
         return place + 1
     if match := _MACRO.match(line):

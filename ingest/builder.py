@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,6 +63,15 @@ class _OpenSection:
     end: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _PlacedFigure:
+    id: str
+    image: EncodedImage
+    caption: str
+    start: int
+    page: int | None
+
+
 @dataclass(slots=True)
 class DocumentBuilder:
     """Collects pieces in reading order. Every piece is one line of the canonical text."""
@@ -79,7 +89,7 @@ class DocumentBuilder:
     _pages: list[Page] = field(default_factory=list)
     _page: int | None = None
     _page_start: int | None = None
-    _figures: list[Figure] = field(default_factory=list)
+    _figures: list[_PlacedFigure] = field(default_factory=list)
     _tables: list[Table] = field(default_factory=list)
     _figure_ids: dict[str, int] = field(default_factory=dict)
     _skipped_figures: int = 0
@@ -177,7 +187,7 @@ class DocumentBuilder:
         return self._unique(f"{name}-{count}")
 
     def figure(self, image: EncodedImage, caption: str, start: int | None = None) -> None:
-        """An image that stands here, or at `start`; its caption becomes a line unless it stands at `start` already."""
+        """An image that stands here, its caption as a line; or at `start`, where its caption is text already."""
         if len(self._figures) >= self.limits.max_figures:
             self._skipped_figures += 1
             return
@@ -187,20 +197,8 @@ class DocumentBuilder:
         digest = hashlib.blake2b(self.document_id.encode() + b"\0" + image.data, digest_size=8).hexdigest()
         count = self._figure_ids.get(digest, 0) + 1
         self._figure_ids[digest] = count
-        section = self._stack[-1] if self._stack else None
         self._figures.append(
-            Figure(
-                id=f"f{digest}" if count == 1 else f"f{digest}-{count}",
-                document_id=self.document_id,
-                family=self.family,
-                caption=caption,
-                section_id=section.id if section else None,
-                section_path=section.path if section else (),
-                page=self._page,
-                start=start,
-                image=image.data,
-                media_type=image.media_type,
-            )
+            _PlacedFigure(f"f{digest}" if count == 1 else f"f{digest}-{count}", image, caption, start, self._page)
         )
 
     def linked_figure(self, link: str, caption: str) -> None:
@@ -246,12 +244,29 @@ class DocumentBuilder:
         end = len("".join(self._parts)[:first].rstrip())
         section = _OpenSection(self._unique(slug(title)), title, 1, (title,), 0, end)
         self._sections.insert(0, section)
-        self._figures = [
-            figure.model_copy(update={"section_id": section.id, "section_path": section.path})
-            if figure.section_id is None
-            else figure
-            for figure in self._figures
-        ]
+
+    def _placed_figures(self) -> tuple[Figure, ...]:
+        """Figures with the section that was open where they stand."""
+        starts = [section.start for section in self._sections]
+        figures = []
+        for placed in self._figures:
+            place = bisect_right(starts, placed.start) - 1
+            section = self._sections[place] if place >= 0 else None
+            figures.append(
+                Figure(
+                    id=placed.id,
+                    document_id=self.document_id,
+                    family=self.family,
+                    caption=placed.caption,
+                    section_id=section.id if section else None,
+                    section_path=section.path if section else (),
+                    page=placed.page,
+                    start=placed.start,
+                    image=placed.image.data,
+                    media_type=placed.image.media_type,
+                )
+            )
+        return tuple(figures)
 
     def finish(
         self,
@@ -291,6 +306,6 @@ class DocumentBuilder:
                 Section(id=s.id, title=s.title, level=s.level, path=s.path, start=s.start, end=s.end)
                 for s in self._sections
             ),
-            figures=tuple(self._figures),
+            figures=self._placed_figures(),
             tables=tuple(self._tables),
         )

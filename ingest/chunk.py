@@ -6,7 +6,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from lineside.analysis import sentences
 from lineside.documents import Document, Page, Passage, Section, Table, passage_id
@@ -119,7 +119,7 @@ def _stretches(document: Document) -> Iterator[_Stretch]:
     page_starts = [page.start for page in pages]
     for start, end, section in _own_ranges(document):
         cuts = [start, *(p for p in page_starts if start < p < end), end]
-        for left, right in zip(cuts, cuts[1:], strict=False):
+        for left, right in pairwise(cuts):
             left, right = _strip(document.text, left, right)
             if left < right:
                 place = bisect_right(page_starts, left) - 1
@@ -193,7 +193,8 @@ def _sentence_units(text: str, start: int, end: int) -> list[_Unit]:
     start, end = _strip(text, start, end)
     if start >= end:
         return []
-    ends = [start + span.end for span in sentences(text[start:end])][:-1] + [end]
+    ends = [start + span.end for span in sentences(text[start:end])]
+    ends[-1:] = [end]
     units = []
     for stop in ends:
         left, right = _strip(text, start, stop)
@@ -248,7 +249,7 @@ def _pack(text: str, units: list[_Unit], budget: int, overlap: int) -> Iterator[
     target = total / -(-total // budget) if total else budget
     group: list[_Unit] = []
     size = fresh = 0
-    for place, unit in enumerate(units):
+    for unit in units:
         if group and fresh and (size + unit.tokens > budget or _complete(text, group, unit, size, target)):
             yield group
             tail = group[-overlap:] if 0 < overlap < len(group) else []

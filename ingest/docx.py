@@ -99,9 +99,8 @@ def _pictures(paragraph: Paragraph) -> list[tuple[str, str]]:
     found = []
     for drawing in paragraph._p.iter(qn("w:drawing")):
         described = next((str(p.get("descr") or "") for p in drawing.iter(qn("wp:docPr"))), "")
-        for blip in drawing.iter(qn("a:blip")):
-            if embedded := blip.get(qn("r:embed")):
-                found.append((described, str(embedded)))
+        embedded = (blip.get(qn("r:embed")) for blip in drawing.iter(qn("a:blip")))
+        found += [(described, str(name)) for name in embedded if name]
     return found
 
 

@@ -38,7 +38,9 @@ def parse_html(text: str, builder: DocumentBuilder) -> tuple[Metadata, str]:
         for meta in root.iter("meta")
         if meta.get("name") and meta.get("content")
     }
-    known = {name: facts[name] for name in ("family", "kind", "language", "access", "time") if name in facts}
+    known: dict[str, str] = {
+        name: facts[name] for name in ("family", "kind", "language", "access", "time") if name in facts
+    }
     if root.get("lang"):
         known.setdefault("language", str(root.get("lang")))
     titles = [" ".join(title.text_content().split()) for title in root.iter("title")]

@@ -42,7 +42,7 @@ def check_image(data: bytes, limits: ParseLimits) -> EncodedImage:
                 width, height = image.size
                 if width * height > limits.max_image_pixels:
                     raise ParseError(
-                        f"the image has {width} x {height} pixels, over the limit of {limits.max_image_pixels}: shrink it"
+                        f"the image has {width} x {height} pixels; the limit is {limits.max_image_pixels}: shrink it"
                     )
                 kind = image.format or ""
                 image.load()

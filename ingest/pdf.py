@@ -1,35 +1,370 @@
-"""PDF to pieces of a document."""
+"""PDF to pieces of a document: pages in reading order, tables, figures, nothing of what runs along the margins."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
 import pypdfium2
 
-from ingest.builder import DocumentBuilder
+from ingest.builder import DocumentBuilder, fold_line, row_line
+from ingest.images import EncodedImage, encode_png
 from ingest.limits import ParseLimits
-from ingest.plain import join_wrapped
+from ingest.pdf_layout import Item, Line, Region, reading_order
+from ingest.pdf_page import Box, PageContent, Segment, read_page
+from ingest.pdf_structure import (
+    FIGURE_CAPTION,
+    HeadingRules,
+    Paragraph,
+    Style,
+    fold_title,
+    item_text,
+    paragraphs,
+    running_segments,
+    text_style,
+)
+from ingest.pdf_tables import Grid, find_grids
 from lineside.errors import ParseError
+
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_MIN_FIGURE_PT = 40.0
+_MAX_CAPTION_PT = 60.0
+_RENDER_SCALE = 2.0  # 144 dpi
+_POOR_TITLE = re.compile(
+    r"\.(?:docx?|indd|qxd|pdf|rtf|p65|fm)$|^(?:untitled|microsoft word|slide 1|\d+)\b", re.IGNORECASE
+)
+
+
+@dataclass(slots=True)
+class _Block:
+    """A table or a figure: something that reading order moves as a whole."""
+
+    box: Box
+    grid: Grid | None = None
+    labels: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Caption:
+    """A figure's caption: where it stands on the page and in the text."""
+
+    box: Box
+    text: str
+    start: int
+
+
+@dataclass(slots=True)
+class _Page:
+    content: PageContent
+    blocks: list[_Block] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
+    is_scan: bool = False
 
 
 def parse_pdf(data: bytes, builder: DocumentBuilder, limits: ParseLimits) -> str:
-    """Add a PDF's pages to the builder. Returns the title in its properties.
+    """Add a PDF's pages to the builder. Returns its title.
 
     Raises: ParseError when it is damaged, encrypted or over a limit.
     """
+    if b"%PDF-" not in data[:1024]:
+        raise ParseError("is not a PDF: check the file's extension")
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
-        raise ParseError(
-            f"is not a PDF that can be opened ({error}): remove its password or export it again"
-        ) from error
+        reason = str(error).lower()
+        if "password" in reason or "security" in reason:
+            raise ParseError("is encrypted: remove its password and save it again") from error
+        raise ParseError(f"is damaged or cut short ({error}): download or export it again") from error
     try:
         if len(document) > limits.max_pages:
             raise ParseError(f"has {len(document)} pages, over the limit of {limits.max_pages}: split it")
-        for number in range(len(document)):
-            builder.begin_page(number + 1)
-            page = document[number]
-            lines = page.get_textpage().get_text_range().replace("\r\n", "\n").split("\n")
-            builder.lines(join_wrapped(lines))
-            page.close()
-        return str(document.get_metadata_value("Title"))
+        if len(document) == 0:
+            raise ParseError("has no page that can be read: export it again")
+        return _Writer(document, builder, limits).write()
+    except pypdfium2.PdfiumError as error:
+        raise ParseError(f"is damaged ({error}): export it again") from error
     finally:
         document.close()
+
+
+class _Writer:
+    """Reads all pages, learns the document's fonts and margins from them, then writes page by page."""
+
+    def __init__(self, document: pypdfium2.PdfDocument, builder: DocumentBuilder, limits: ParseLimits) -> None:
+        self.document = document
+        self.builder = builder
+        self.limits = limits
+        self.vocabulary: Counter[str] = Counter()
+        self.last_header: list[str] = []
+        self.last_edges: list[float] = []
+
+    def write(self) -> str:
+        contents = [self._read(number) for number in range(len(self.document))]
+        running = running_segments(contents)
+        repeated = self._repeated_images(contents)
+        pages = [self._arrange(c, running.get(c.number, set()), repeated) for c in contents]
+        lines = [line for page in pages for region in page.regions for line in region.content if isinstance(line, Line)]
+        for line in lines:
+            self.vocabulary.update(word.casefold() for word in _WORD.findall(line.text))
+        style = text_style(lines)
+        rules = HeadingRules(style, self._outline())
+        found = [
+            (paragraph, self._text(paragraph))
+            for page in pages
+            for region in page.regions
+            for paragraph in paragraphs([entry for entry in region.content if isinstance(entry, Line)], style)
+        ]
+        headings = [(p, text) for p, text in found if rules.is_heading(p, text)]
+        rules.learn(p for p, _ in headings)
+        for page in pages:
+            self._write_page(page, style, rules)
+        scans = [page.content.number for page in pages if page.is_scan]
+        if scans:
+            numbers = ", ".join(str(n) for n in scans[:20]) + (" ..." if len(scans) > 20 else "")
+            self.builder.warn(
+                f"pages without text, only images: {numbers}; run OCR on the file to make them searchable"
+            )
+        return self._title(headings, contents)
+
+    def _read(self, index: int) -> PageContent:
+        try:
+            page = self.document[index]
+        except pypdfium2.PdfiumError:
+            self.builder.warn(f"page {index + 1} was left out: it is damaged")
+            return PageContent(index + 1, 612.0, 792.0)
+        try:
+            return read_page(page, index + 1)
+        finally:
+            page.close()
+
+    def _outline(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        try:
+            for count, bookmark in enumerate(self.document.get_toc(max_depth=6)):
+                if count > 5_000:
+                    break
+                title = fold_title(bookmark.get_title())
+                if len(title) >= 3:
+                    found.setdefault(title, bookmark.level + 1)
+        except (pypdfium2.PdfiumError, UnicodeDecodeError):
+            return {}
+        return found
+
+    def _title(self, headings: list[tuple[Paragraph, str]], contents: list[PageContent]) -> str:
+        stated = fold_line(self.document.get_metadata_value("Title"))
+        if len(stated) >= 4 and not _POOR_TITLE.search(stated):
+            return stated
+        first = {id(s) for page in contents[:2] for s in page.segments}
+        early = headings[:8] if first else []
+        return max(early, key=lambda pair: pair[0].first.size)[1] if early else ""
+
+    @staticmethod
+    def _repeated_images(contents: list[PageContent]) -> set[tuple[int, ...]]:
+        """Places where an image stands on three pages or more: logos, not figures."""
+        places: Counter[tuple[int, ...]] = Counter()
+        for content in contents:
+            places.update({_rounded(box) for box in content.images})
+        return {place for place, count in places.items() if count >= 3}
+
+    def _arrange(self, content: PageContent, running: set[int], repeated: set[tuple[int, ...]]) -> _Page:
+        """Sort a page's segments into tables, figures and running text, and bring all of it into reading order."""
+        page = _Page(content)
+        content.segments = [s for s in content.segments if id(s) not in running]
+        page_box = Box(0, 0, content.width, content.height)
+        images = [box for box in content.images if _rounded(box) not in repeated]
+        letters = sum(len(s.text) for s in content.segments)
+        page.is_scan = letters < 20 and any(_clip(box, page_box).area > 0.5 * page_box.area for box in images)
+        taken: set[int] = set()
+        for grid, inside in find_grids(content):
+            page.blocks.append(_Block(grid.box, grid))
+            taken.update(id(s) for s in inside)
+        for box in _figure_boxes(images, page_box):
+            inside = [s for s in content.segments if id(s) not in taken and box.holds(*_centre(s))]
+            if sum(len(s.text) for s in inside) > 400:
+                continue  # a background, not a figure
+            taken.update(id(s) for s in inside)
+            page.blocks.append(_Block(box, None, [s.text for s in sorted(inside, key=lambda s: (s.base, s.x0))]))
+        items = [Item(s.box, segment=s) for s in content.segments if id(s) not in taken]
+        in_tables = [b for b in page.blocks if b.grid]
+        for index, block in enumerate(page.blocks):
+            inner = block.grid is None and any(t.box.holds(*_middle(block.box)) for t in in_tables)
+            if not inner:
+                items.append(Item(block.box, block=index))
+        page.regions = reading_order(items)
+        placed = {entry for region in page.regions for entry in region.content if isinstance(entry, int)}
+        for index, _ in enumerate(page.blocks):
+            if index not in placed:  # a figure inside a table follows it
+                page.regions.append(Region([index]))
+        return page
+
+    def _write_page(self, page: _Page, style: Style, rules: HeadingRules) -> None:
+        self.builder.begin_page(page.content.number)
+        captions: list[_Caption] = []
+        figures: list[tuple[Box, int]] = []
+        for region in page.regions:
+            lines: list[Line] = []
+            for entry in region.content:
+                if isinstance(entry, Line):
+                    lines.append(entry)
+                    continue
+                self._write_lines(lines, style, rules, captions)
+                lines = []
+                block = page.blocks[entry]
+                if block.grid is not None:
+                    self._write_table(block.grid)
+                else:
+                    start = self.builder.paragraph("; ".join(dict.fromkeys(fold_line(label) for label in block.labels)))
+                    figures.append((block.box, self.builder.length if start is None else start))
+            self._write_lines(lines, style, rules, captions)
+        self._write_figures(page.content, figures, captions)
+
+    def _write_figures(self, content: PageContent, figures: list[tuple[Box, int]], captions: list[_Caption]) -> None:
+        """Every figure with the nearest caption above or below it that no nearer figure has."""
+        pairs = sorted(
+            (distance, f, c)
+            for f, (box, _) in enumerate(figures)
+            for c, caption in enumerate(captions)
+            if (distance := _apart(box, caption.box)) < _MAX_CAPTION_PT
+        )
+        chosen: dict[int, int] = {}
+        for _, f, c in pairs:
+            if f not in chosen and c not in chosen.values():
+                chosen[f] = c
+        for f, (box, start) in enumerate(figures):
+            image = self._render(content, box)
+            if image is None:
+                continue
+            caption = captions[chosen[f]] if f in chosen else None
+            self.builder.figure(image, caption.text if caption else "", caption.start if caption else start)
+
+    def _write_lines(self, lines: list[Line], style: Style, rules: HeadingRules, captions: list[_Caption]) -> None:
+        items: list[str] = []
+        for paragraph in paragraphs(lines, style):
+            text = self._text(paragraph)
+            if not paragraph.is_item or rules.is_heading(paragraph, text):
+                self.builder.lines(items)
+                items = []
+            if rules.is_heading(paragraph, text):
+                self.builder.heading(rules.level(paragraph, text), text)
+            elif paragraph.is_item:
+                items.append(item_text(text))
+            else:
+                start = self.builder.paragraph(text)
+                if start is not None and FIGURE_CAPTION.match(text):
+                    captions.append(_Caption(_around(paragraph), text, start))
+        self.builder.lines(items)
+
+    def _write_table(self, grid: Grid) -> None:
+        rows = [[self._join(cell.lines) if cell else "" for cell in row] for row in grid.rows]
+        bold = [all(cell.bold for cell in row if cell and cell.lines) for row in grid.rows]
+        caption = ""
+        if len(rows) > 2 and sum(bool(text) for text in rows[0]) == 1 and bold[0]:
+            caption = next(text for text in rows[0] if text)
+            rows, bold = rows[1:], bold[1:]
+        continued = len(grid.xs) == len(self.last_edges) and all(
+            abs(a - b) < 4 for a, b in zip(grid.xs, self.last_edges, strict=True)
+        )
+        named = sum(bool(text) for text in rows[0]) >= 2
+        if continued and self.last_header and (rows[0] == self.last_header or not bold[0]):
+            header = self.last_header
+            rows = rows[1:] if rows[0] == header else rows
+        elif named and (bold[0] or not any(bold)) and len(rows) > 1:
+            header, rows = rows[0], rows[1:]
+        else:
+            header = []
+        self.last_header, self.last_edges = header, grid.xs
+        self.builder.table_lines([row_line(row, header) for row in rows], caption)
+
+    def _render(self, content: PageContent, box: Box) -> EncodedImage | None:
+        """The part of the page that a figure covers, as a person sees it."""
+        shown = _clip(box, Box(0, 0, content.width, content.height))
+        if shown.width < 8 or shown.height < 8:
+            return None
+        scale = min(_RENDER_SCALE, self.limits.max_figure_side_px / max(shown.width, shown.height))
+        page = self.document[content.number - 1]
+        try:
+            bitmap = page.render(
+                scale=scale,
+                crop=(shown.x0, content.height - shown.y1, content.width - shown.x1, shown.y0),
+            )
+            return encode_png(bitmap.to_pil().convert("RGB"), self.limits)
+        except (ValueError, pypdfium2.PdfiumError) as error:
+            self.builder.warn(f"a figure on page {content.number} was left out: {error}")
+            return None
+        finally:
+            page.close()
+
+    def _text(self, paragraph: Paragraph) -> str:
+        return fold_line(self._join([line.text for line in paragraph.lines]))
+
+    def _join(self, lines: list[str]) -> str:
+        """Lines as one, words that were divided at a line's end put together again.
+
+        A hyphen stays where the document writes the word with it elsewhere and never without.
+        """
+        text = ""
+        for line in lines:
+            line = line.strip()
+            before = text[:-1].rsplit(None, 1)[-1] if text.endswith("-") and len(text) > 1 else ""
+            if before and before[-1:].isalpha() and line[:1].islower():
+                after = re.match(r"[^\W\d_]+", line)
+                tail = after.group() if after else ""
+                head = re.search(r"[^\W\d_]+(?:-[^\W\d_]+)*$", before)
+                whole = (head.group() if head else before).casefold()
+                whole_known = self.vocabulary[whole + tail.casefold()]
+                kept = self.vocabulary[f"{whole}-{tail.casefold()}"] > whole_known
+                text = (text if kept else text[:-1]) + line
+            elif before and before[-1:].isalnum():
+                text += line
+            else:
+                text = f"{text} {line}" if text else line
+        return text
+
+
+def _rounded(box: Box) -> tuple[int, ...]:
+    return tuple(round(value / 3) for value in (box.x0, box.y0, box.x1, box.y1))
+
+
+def _clip(box: Box, limits: Box) -> Box:
+    return Box(max(box.x0, limits.x0), max(box.y0, limits.y0), min(box.x1, limits.x1), min(box.y1, limits.y1))
+
+
+def _centre(segment: Segment) -> tuple[float, float]:
+    return (segment.x0 + segment.x1) / 2, segment.base - 0.3 * segment.size
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+
+
+def _around(paragraph: Paragraph) -> Box:
+    box = paragraph.first.box
+    for line in paragraph.lines[1:]:
+        box = box.union(line.box)
+    return box
+
+
+def _apart(figure: Box, caption: Box) -> float:
+    """Points between a figure and a caption above or below it; infinite where they stand side by side."""
+    if caption.x1 < figure.x0 - 5 or caption.x0 > figure.x1 + 5:
+        return float("inf")
+    below, above = caption.y0 - figure.y1, figure.y0 - caption.y1
+    return max(below, above, 0.0)
+
+
+def _figure_boxes(images: list[Box], page: Box) -> list[Box]:
+    """Images with their fragments put together; slivers, icons and page backgrounds are left out."""
+    shown = [_clip(box, page) for box in images]
+    boxes = [box for box in shown if box.width > 0 and box.height > 0 and box.area < 0.7 * page.area]
+    if len(boxes) > 500:
+        return []
+    merged = True
+    while merged:
+        merged = False
+        for a in range(len(boxes)):
+            for b in range(len(boxes) - 1, a, -1):
+                if boxes[a].touches(boxes[b], 2.0):
+                    boxes[a] = boxes[a].union(boxes.pop(b))
+                    merged = True
+    return [b for b in boxes if b.width >= _MIN_FIGURE_PT and b.height >= _MIN_FIGURE_PT and b.area < 0.85 * page.area]

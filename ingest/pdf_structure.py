@@ -1,0 +1,235 @@
+"""What PDF lines mean: running headers and footers, paragraphs, list items, headings and their levels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ingest.pdf_layout import Line
+from ingest.pdf_page import PageContent, Segment
+
+_DIGITS = re.compile(r"\d+|\b[ivxl]{1,6}\b")
+_BULLET = re.compile(r"^[•●▪■◦‣○·∙\u2013\u2014\uf0b7\uf0a7*]\s*(?=\S)|^-\s+(?=\S)")
+_ENUMERATOR = re.compile(r"^(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\([ivxl]{1,5}\)|[ivxl]{1,5}[.)])\s+(?=\S)")
+_NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,3}){0,5})\.?\s+(?=\S)")
+_NAMED = re.compile(
+    r"^(PART|TITLE|ANNEX|APPENDIX|CHAPTER|SECTION|ARTICLE)\s+([0-9IVXLC]{1,6}|[A-Z])\b\W*", re.IGNORECASE
+)
+_NAMED_ALONE = re.compile(_NAMED.pattern + "$", re.IGNORECASE)
+_NAMED_LEVEL = {"PART": 1, "TITLE": 1, "ANNEX": 1, "APPENDIX": 1, "CHAPTER": 1, "SECTION": 2, "ARTICLE": 3}
+CAPTION = re.compile(r"^(?:Figure|Fig\.?|Table|Abbildung|Tabelle|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
+FIGURE_CAPTION = re.compile(r"^(?:Figure|Fig\.?|Abbildung|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
+_DOT_LEADER = re.compile(r"(?:\s*\.){4,}\s*\d*$")
+_MAX_HEADING_CHARS = 160
+_TOP, _BOTTOM = 0.13, 0.14  # shares of the page where running lines stand
+
+
+@dataclass(slots=True)
+class Paragraph:
+    """Lines read as one; `indent` is what its first line's bullet or number makes of it."""
+
+    lines: list[Line]
+    is_item: bool = False
+    level: int = 0  # of a heading; 0 for text
+
+    @property
+    def first(self) -> Line:
+        return self.lines[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The document's running text: font size and distance of baselines, in points."""
+
+    size: float
+    leading: float
+
+
+def running_segments(pages: Sequence[PageContent]) -> dict[int, set[int]]:
+    """Page number → ids of the segments that are running headers, footers and page numbers.
+
+    A line counts as running when its text, numbers masked, stands at the same height in the top or bottom margin of
+    at least three pages (two in a document of up to four), or when it stands in the very place, font and size where
+    such lines stand on a third of the pages (running titles that change from chapter to chapter).
+    """
+    needed = 2 if len(pages) <= 4 else 3
+    if len(pages) < 2:
+        return {}
+    seen: dict[tuple[str, int], set[int]] = {}
+    margins = {page.number: [s for s in page.segments if _in_margin(s, page)] for page in pages}
+    for page in pages:
+        for segment in margins[page.number]:
+            for height in (round(segment.base / 6), round((segment.base + 3) / 6) + 10_000):
+                seen.setdefault((_mask(segment.text), height), set()).add(page.number)
+    repeated = {key for key, numbers in seen.items() if len(numbers) >= needed}
+    places: dict[tuple[str, int, int], set[int]] = {}
+    running: dict[int, set[int]] = {}
+    for page in pages:
+        for segment in margins[page.number]:
+            if _keys(segment) & repeated:
+                running.setdefault(page.number, set()).add(id(segment))
+                places.setdefault(_place(segment), set()).add(page.number)
+    fixed = {place for place, numbers in places.items() if len(numbers) >= max(needed, len(pages) / 3)}
+    for page in pages:
+        edges = _edges_of_text(page, running.get(page.number, set()))
+        for segment in margins[page.number]:
+            outside = edges is None or segment.base < edges[0] or segment.base > edges[1]
+            if _place(segment) in fixed and outside:
+                running.setdefault(page.number, set()).add(id(segment))
+    return running
+
+
+def _edges_of_text(page: PageContent, running: set[int]) -> tuple[float, float] | None:
+    """Baselines of the first and last line outside the margins."""
+    bases = [s.base for s in page.segments if id(s) not in running and not _in_margin(s, page)]
+    return (min(bases), max(bases)) if bases else None
+
+
+def _in_margin(segment: Segment, page: PageContent) -> bool:
+    return segment.base < _TOP * page.height or segment.base > (1 - _BOTTOM) * page.height
+
+
+def _mask(text: str) -> str:
+    return _DIGITS.sub("#", " ".join(text.casefold().split()))
+
+
+def _keys(segment: Segment) -> set[tuple[str, int]]:
+    masked = _mask(segment.text)
+    return {(masked, round(segment.base / 6)), (masked, round((segment.base + 3) / 6) + 10_000)}
+
+
+def _place(segment: Segment) -> tuple[str, int, int]:
+    return segment.font, round(segment.size * 2), round(segment.base)
+
+
+def text_style(lines: Iterable[Line]) -> Style:
+    """Size and leading that most characters of a document have."""
+    sizes: Counter[float] = Counter()
+    leadings: Counter[float] = Counter()
+    previous: Line | None = None
+    for line in lines:
+        size = round(line.size * 2) / 2
+        sizes[size] += len(line.text)
+        if previous is not None and abs(previous.size - line.size) < 0.3:
+            step = round((line.base - previous.base) * 2) / 2
+            if 0.8 * size <= step <= 2.2 * size:
+                leadings[round(step / size, 2)] += len(line.text)
+        previous = line
+    size = sizes.most_common(1)[0][0] if sizes else 10.0
+    ratio = leadings.most_common(1)[0][0] if leadings else 1.2
+    return Style(size, ratio * size)
+
+
+def paragraphs(lines: Sequence[Line], style: Style) -> list[Paragraph]:
+    """Lines of one column as paragraphs and list items."""
+    found: list[Paragraph] = []
+    right = max((line.box.x1 for line in lines), default=0.0)
+    left = min((line.box.x0 for line in lines), default=0.0)
+    for line in lines:
+        is_item = bool(_BULLET.match(line.text) or _ENUMERATOR.match(line.text))
+        if not found or _starts(line, found[-1], is_item, left, right, style):
+            found.append(Paragraph([line], is_item))
+        else:
+            found[-1].lines.append(line)
+    return found
+
+
+def _starts(line: Line, open_: Paragraph, is_item: bool, left: float, right: float, style: Style) -> bool:
+    """Whether a line starts a new paragraph after the open one."""
+    last = open_.lines[-1]
+    ratio = style.leading / style.size
+    gap = line.base - last.base
+    width = max(right - left, 1.0)
+    short = last.box.x1 < right - 0.12 * width
+    ended = last.text.rstrip("\"'”’)")[-1:] in (".", ":", ";", "!", "?")
+    if gap <= 0 or gap > 1.28 * ratio * max(line.size, last.size):
+        return True
+    if abs(line.size - last.size) > 0.6:
+        return True
+    if line.bold != last.bold and (short or gap > 1.1 * ratio * line.size):
+        return True
+    if is_item and (ended or short or abs(line.box.x0 - open_.first.box.x0) < 3 or _BULLET.match(line.text)):
+        return True
+    shift = line.box.x0 - last.box.x0
+    if shift > 5 and len(open_.lines) > 1 and ended:
+        return True
+    if shift < -5 and len(open_.lines) > 1 and (ended or short):
+        return True
+    return ended and last.box.x1 < right - 0.25 * width
+
+
+def item_text(text: str) -> str:
+    """A list item without its bullet; numbers stay."""
+    return _BULLET.sub("", text)
+
+
+@dataclass(slots=True)
+class HeadingRules:
+    """Decides which paragraphs are headings, and their levels, from the whole document's fonts."""
+
+    style: Style
+    outline: dict[str, int] = field(default_factory=dict)  # folded title → depth in the bookmarks, from 1
+    _sizes: list[float] = field(default_factory=list)
+    _depth: int = 0
+
+    def is_heading(self, paragraph: Paragraph, text: str) -> bool:
+        """Whether a paragraph reads as a heading."""
+        if len(text) > _MAX_HEADING_CHARS or len(paragraph.lines) > 4 or CAPTION.match(text):
+            return False
+        if not any(c.isalpha() for c in text) or _DOT_LEADER.search(text) or _BULLET.match(text):
+            return False
+        if fold_title(text) in self.outline:
+            return True
+        if _NAMED_ALONE.match(text):
+            return True
+        closed = text[-1] in ".;,"
+        lines = paragraph.lines
+        large = all(line.size >= 1.12 * self.style.size for line in lines)
+        bold = all(line.bold for line in lines) and paragraph.first.size >= 0.94 * self.style.size
+        if closed and not (large and len(text) < 60):
+            return False
+        if large and sum(c.isalpha() for c in text) >= 3:
+            return True
+        if bold and len(lines) <= 3 and len(text) >= 3:
+            return text[:1].isupper() or text[:1].isdigit() or text[:1] in '(“"'
+        number = _NUMBERED.match(text)
+        if number and "." in number.group(1) and len(lines) <= 2:
+            rest = text[number.end() :]
+            return all(line.italic for line in lines) or rest.isupper()
+        return False
+
+    def learn(self, headings: Iterable[Paragraph]) -> None:
+        """Take the sizes that headings have; larger is higher."""
+        self._sizes = sorted({round(p.first.size * 2) / 2 for p in headings}, reverse=True)
+
+    def level(self, paragraph: Paragraph, text: str) -> int:
+        """Level of a heading: by its number where it has one, by the bookmarks, else by its size."""
+        named = _NAMED.match(text)
+        if named and (named.end() >= len(text) or paragraph.first.size >= self.style.size):
+            level = _NAMED_LEVEL[named.group(1).upper()]
+            self._depth = level
+            return level
+        number = _NUMBERED.match(text)
+        if number and ("." in number.group(1) or paragraph.first.size > 1.1 * self.style.size):
+            depth = number.group(1).count(".") + 1
+            self._depth = depth
+            return depth
+        if depth := self.outline.get(fold_title(text), 0):
+            self._depth = depth
+            return depth
+        size = round(paragraph.first.size * 2) / 2
+        rank = 1 + sum(known > size + 0.4 for known in self._sizes)
+        if paragraph.first.size < 1.12 * self.style.size:
+            rank = max(rank, self._depth + 1)
+            if paragraph.first.italic:
+                rank += 1
+        else:
+            self._depth = 0 if rank == 1 else self._depth
+        return min(rank, 8)
+
+
+def fold_title(text: str) -> str:
+    """A title for comparison: letters and digits only, case folded."""
+    return "".join(c for c in text.casefold() if c.isalnum())
