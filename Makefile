@@ -24,10 +24,10 @@ VENV_STAMP := $(STAMPS)/venv
 PACKAGES_STAMP := $(STAMPS)/packages-$(call hash,requirements/lock.txt)
 PROJECT_STAMP := $(STAMPS)/project-$(call hash,requirements/lock.txt pyproject.toml)
 
-.PHONY: help setup models knowledge demo serve test test-fast lint format bench lock clean distclean
+.PHONY: help setup models knowledge demo serve test test-fast lint format bench bench-encoders lock clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables: PYTHON=$(PYTHON)  LINESIDE_HOME=$(LINESIDE_HOME)  ARGS=(options for demo, serve, test, bench)"
 
@@ -80,7 +80,10 @@ serve: setup ## run the application in the foreground with serve_config.yaml
 	@$(VENV)/bin/lineside serve $(ARGS)
 
 bench: setup ## measure: baseline, this application and the raw encoder limit side by side
-	@$(PY) -m benchmarks.run $(ARGS)
+	@$(PY) -m benchmarks.serve_bench $(ARGS)
+
+bench-encoders: models ## measure: the encoders alone against the machine's matrix-product limit
+	@$(PY) -m benchmarks.encoders_bench $(ARGS)
 
 # ---- Development ------------------------------------------------------------------------------------------------
 
@@ -97,7 +100,7 @@ format: $(PROJECT_STAMP) ## format the code and mend what ruff can mend
 test: setup ## every test, the slow and the integration ones too
 	$(PY) -m pytest --durations=15 $(ARGS)
 
-test-fast: $(PROJECT_STAMP) models ## only the tests that need no real processes and little time
+test-fast: models ## only the tests that need no real processes and little time
 	$(PY) -m pytest -m "not slow and not integration" $(ARGS)
 
 lock: ## remake requirements/lock.txt (needs uv)

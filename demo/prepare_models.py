@@ -98,7 +98,7 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _hash_files(paths: Iterator[Path] | list[Path]) -> str:
+def _hash_files(paths: list[Path]) -> str:
     return _hash(*(f"{p.name}:{hashlib.sha256(p.read_bytes()).hexdigest()}" for p in sorted(paths)))
 
 
@@ -193,16 +193,23 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
 
 def _joint_demo(models: Path) -> Step:
-    import demo.assemble_joint_encoder as assembler
-
-    inputs = [Path(assembler.__file__), *(p for p in (_DEMO / "joint_encoder").rglob("*") if p.is_file())]
+    kept = (f for f in (_DEMO / "joint_encoder").iterdir() if f.suffix in (".json", ".safetensors", ".md"))
     return Step(
         "joint-demo",
         models / "joint-demo",
-        _hash(_minilm(models).fingerprint, _hash_files(inputs), importlib.metadata.version("transformers")),
-        "assembling the demo plant's image-text encoder",
-        lambda folder: assembler.assemble(models / "minilm", folder),
+        _hash(_minilm(models).fingerprint, _hash_files([_DEMO / "assemble_joint_encoder.py", *kept])),
+        "joining the demo plant's image tower with MiniLM",
+        lambda folder: _assemble_joint_encoder(models / "minilm", folder),
     )
+
+
+def _assemble_joint_encoder(minilm: Path, folder: Path) -> None:
+    from demo.assemble_joint_encoder import assemble
+
+    try:
+        assemble(minilm, folder)
+    except (OSError, ValueError) as error:
+        raise DataError(f"the demo's image-text encoder cannot be put together: {error}") from error
 
 
 STEPS: dict[str, Callable[[Path], Step]] = {
