@@ -17,6 +17,7 @@ from lineside.answering.lexicon import (
     CONJUNCTIONS,
     FRAMING,
     GLUE,
+    IMPERATIVES,
     NEGATIONS,
     POLAR,
     RESTRICTIONS,
@@ -41,13 +42,14 @@ _BEFORE = [(re.compile(rf"(?<![\w-])(?:{pattern}){_NUMBER_NEXT}", re.I), sign) f
 _AFTER = re.compile("|".join(rf"(?P<{name}>^\s*(?:{pattern})\b)" for name, pattern in BOUNDS_AFTER), re.I)
 _SIGN_OF = {"least": "≥", "most": "≤"}
 _SCAN = re.compile(
-    r"(?P<code>\d+(?:[-/:.]\d+){2,}(?!\w)|\d+[:/]\d+(?![\w/]))"
+    r"(?P<code>\d+(?:(?:-\d+){2,}|(?:/\d+)+|(?::\d+)+|(?:\.\d+){2,})(?!\w))"
     rf"|(?P<quantity>{QUANTITY.pattern})"
     r"|(?P<chunk>[^\W_]+(?:[-./_:#+'][^\W_]+)*)"
     r"|(?P<bound>[≤≥><≈])"
     r"|(?P<punct>[;:,()]|[.!?](?=\s|$)|-(?=\s))",
     re.IGNORECASE,
 )
+_MODAL = re.compile(r"\b(?:should|has to|have to|(?:is|are) to be|needs? to)\b")
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
 
 
@@ -78,7 +80,7 @@ class Statement:
     """The tokens of one sentence.
 
     `row`: a table row; `conditional`: has an if-clause; `marked`: names a condition in any way ("at E-452, ...");
-    `rotation`: index at which an if-clause may be moved to the other end, or 0.
+    `rotation`: index at which an if-clause may be moved to the other end, or 0; `instruction`: tells what to do.
     """
 
     tokens: tuple[Token, ...]
@@ -87,6 +89,7 @@ class Statement:
     marked: bool
     modal: Literal["weak", "strong", ""]
     rotation: int
+    instruction: bool
 
 
 def normalise(text: str) -> str:
@@ -218,4 +221,7 @@ def state(text: str) -> Statement:
                     comma = first = False
         comma = first = False
     marked = not CONDITION_MARKERS.isdisjoint(_PIECE.findall(lower))
-    return Statement(tuple(tokens), row, seen_condition, marked, modal, rotation if rotation < len(tokens) else 0)
+    words = lower.split(None, 1)
+    instruction = modal == "strong" or (bool(words) and words[0] in IMPERATIVES) or _MODAL.search(lower) is not None
+    rotation = rotation if rotation < len(tokens) else 0
+    return Statement(tuple(tokens), row, seen_condition, marked, modal, rotation, instruction)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lineside.analysis import Span, sentences
 from lineside.answering.citations import neutralise
@@ -21,6 +22,7 @@ _BACKWARD = re.compile(
 _CAUSE = re.compile(
     r"\b(?:because|caused? by|causes?|due to|reason|results? from|leads? to|points? to|comes from)\b", re.I
 )
+_MEANS = re.compile(r"\b(?:means?|meaning|indicates?|shows?|points? to|signals?|sign of|stands? for)\b", re.I)
 _WHEN = re.compile(
     r"\b(?:every|daily|weekly|monthly|quarterly|yearly|annually|each shift|once a|twice a|per (?:shift|day|week))\b",
     re.I,
@@ -38,34 +40,44 @@ _MODAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ExtractSettings:
-    """Bounds and weights of the extractive answer. Weights are added to the sentence's score in [0, 1]."""
+    """Bounds and weights of the extractive answer. Weights are added to the sentence's own score in [0, 1].
+
+    `weight_rank` counts the rank score of the passage, `weight_facet` each thing asked for (a quantity, a cause, an
+    action, a part, a meaning) that the sentence gives and no chosen one has given yet.
+    """
 
     max_sentences: int = 4
     max_steps: int = 9
     max_words: int = 90
-    candidates: int = 40
-    keep_share: float = 0.62
-    redundancy: float = 0.45
-    weight_rank: float = 0.12
-    weight_quantity: float = 0.15
-    weight_identifier: float = 0.35
-    weight_cause: float = 0.10
-    weight_action: float = 0.08
-    weight_part: float = 0.10
-    weight_heading: float = 0.12
-    weight_label: float = 0.15
+    candidates: int = 48
+    keep_share: float = 0.55
+    redundancy: float = 0.4
+    weight_rank: float = 0.35
+    weight_facet: float = 0.2
+    weight_identifier: float = 0.2
+    weight_heading: float = 0.15
+    weight_label: float = 0.25
+    weight_neighbour: float = 0.1
+    weight_same_section: float = 0.12
     label_share: float = 0.3
+
+
+Facet = str
 
 
 @dataclass(frozen=True, slots=True)
 class RankedSentence:
-    """A sentence of the evidence with its score for this question; `[start, end)` counts characters of its text."""
+    """A sentence of the evidence with its score for this question; `[start, end)` counts characters of its text.
+
+    `facets` are the things asked for that it gives; the score counts them already.
+    """
 
     evidence: int
     start: int
     end: int
     text: str
     score: float
+    facets: frozenset[Facet]
     statement: Statement
 
 
@@ -88,43 +100,88 @@ def rank_sentences(
     kind = read_question(question)
     shown = _label_words(result.labels, settings.label_share)
     top = max((e.score for e in result.evidence if e.kind == "passage"), default=0.0)
-    by_evidence = {e.n: _evidence_bonus(e, top, kind, shown, settings) for e in result.evidence}
+    by_evidence = {e.n: _evidence_bonus(e, top, kind, settings) for e in result.evidence}
+    for n, share in _shown_shares(result.evidence, shown).items():
+        by_evidence[n] += settings.weight_label * share
+    base = {(s.evidence, s.start): s.score for s in result.sentences}
+    placed = sorted((s for s in result.sentences if s.evidence in evidence), key=lambda s: (s.evidence, s.start))
+    lifted = []
+    for i, scored in enumerate(placed):
+        beside = [base[(o.evidence, o.start)] for o in placed[max(0, i - 1) : i + 2] if o.evidence == scored.evidence]
+        lifted.append((scored.score + settings.weight_neighbour * max(beside) + by_evidence[scored.evidence], scored))
+    lifted.sort(key=lambda pair: -pair[0])
     found: dict[str, RankedSentence] = {}
-    for scored in sorted(result.sentences, key=lambda s: -s.score - by_evidence.get(s.evidence, 0.0))[
-        : settings.candidates
-    ]:
-        source = evidence.get(scored.evidence)
-        if source is None:
-            continue
+    for score, scored in lifted[: settings.candidates]:
+        source = evidence[scored.evidence]
         text = source.text[scored.start : scored.end]
         if _is_heading(text, source):
             continue
         statement = state(text)
-        score = scored.score + by_evidence[source.n] + _sentence_bonus(text, statement, kind, shown, settings)
+        facets = _facets(text, statement, kind)
+        score += settings.weight_facet * len(facets) + _sentence_bonus(text, statement, kind, shown, settings)
         key = " ".join(text.casefold().split())
         if key not in found or found[key].score < score:
-            found[key] = RankedSentence(source.n, scored.start, scored.end, text, score, statement)
+            found[key] = RankedSentence(source.n, scored.start, scored.end, text, score, facets, statement)
     return sorted(found.values(), key=lambda r: (-r.score, r.evidence, r.start))
 
 
 def _label_words(labels: Iterable[LabelVote], share: float) -> frozenset[str]:
     """Content words of the captions of the labels that the image most likely shows."""
     return frozenset(
-        t.key for v in labels if v.share >= share for t in state(v.caption or v.label.replace("-", " ")).tokens
+        t.key for v in labels if v.share >= share for t in state(f"{v.label.replace('-', ' ')} . {v.caption}").tokens
     )
 
 
-def _evidence_bonus(
-    source: Evidence, top: float, kind: QuestionKind, shown: frozenset[str], settings: ExtractSettings
-) -> float:
-    bonus = settings.weight_rank * (source.score / top if top > 0 and source.kind == "passage" else 0.0)
-    heading = {t.key for t in state(" . ".join((source.title, *source.section_path))).tokens}
+def _evidence_bonus(source: Evidence, top: float, kind: QuestionKind, settings: ExtractSettings) -> float:
+    bonus = settings.weight_rank * ((source.score / top) ** 4 if top > 0 and 0 < source.score <= top else 0.0)
+    heading = _heading_keys(source)
     wanted = kind.words | kind.identifiers
     if wanted:
         bonus += settings.weight_heading * len(heading & wanted) / len(wanted)
-    if shown:
-        bonus += settings.weight_label * 0.5 * len(heading & shown) / len(shown)
+    if kind.identifiers:
+        named = kind.identifiers & (heading | _text_keys(source.text))
+        bonus += settings.weight_identifier * len(named) / len(kind.identifiers)
     return bonus
+
+
+def _shown_shares(evidence: Sequence[Evidence], shown: frozenset[str]) -> dict[int, float]:
+    """How far each passage speaks of what the image shows, 1 for the one that does most; headings count twice."""
+    if not shown:
+        return {}
+    counts: dict[int, float] = {}
+    for source in evidence:
+        if source.kind == "passage":
+            heading = _heading_keys(source)
+            counts[source.n] = len(_text_keys(source.text) & shown) + 2.0 * len(heading & shown)
+    most = max(counts.values(), default=0.0)
+    return {n: (count / most) ** 2 for n, count in counts.items()} if most else {}
+
+
+@lru_cache(maxsize=8_192)
+def _text_keys(text: str) -> frozenset[str]:
+    return frozenset(t.key for span in sentences(text) for t in state(text[span.start : span.end]).tokens)
+
+
+def _heading_keys(source: Evidence) -> frozenset[str]:
+    return _text_keys(" . ".join(dict.fromkeys((source.title, *source.section_path))))
+
+
+def _facets(text: str, statement: Statement, kind: QuestionKind) -> frozenset[Facet]:
+    """Which of the things asked for a sentence gives."""
+    facets: set[Facet] = set()
+    if kind.quantity:
+        measured = {t.rival.removeprefix("=") for t in statement.tokens if t.kind == "quantity"}
+        if kind.units & measured or ("time" in kind.units and _WHEN.search(text)) or (measured and not kind.units):
+            facets.add("quantity")
+    if kind.cause and _CAUSE.search(text):
+        facets.add("cause")
+    if kind.procedure and (_IMPERATIVE.search(_STEP.sub("", text)) or _MODAL.search(text)):
+        facets.add("action")
+    if kind.part and any(t.kind == "identifier" and t.key not in kind.identifiers for t in statement.tokens):
+        facets.add("part")
+    if kind.meaning and _MEANS.search(text):
+        facets.add("meaning")
+    return frozenset(facets)
 
 
 def _sentence_bonus(
@@ -132,23 +189,13 @@ def _sentence_bonus(
 ) -> float:
     keys = {t.key for t in statement.tokens}
     bonus = 0.0
-    if kind.quantity:
-        measured = {t.rival.removeprefix("=") for t in statement.tokens if t.kind == "quantity"}
-        if kind.units & measured or ("time" in kind.units and _WHEN.search(text)):
-            bonus += settings.weight_quantity
-        elif measured:
-            bonus += settings.weight_quantity * (0.3 if kind.units else 0.8)
     if kind.identifiers:
         hit = len(kind.identifiers & keys) / len(kind.identifiers)
-        bonus += settings.weight_identifier * hit
-    if kind.cause and _CAUSE.search(text):
-        bonus += settings.weight_cause
-    if kind.procedure and (_IMPERATIVE.search(_STEP.sub("", text)) or _MODAL.search(text)):
-        bonus += settings.weight_action
-    if kind.part and any(t.kind == "identifier" for t in statement.tokens):
-        bonus += settings.weight_part
+        bonus += settings.weight_identifier * hit * (1.0 if statement.row else 0.5)
     if shown:
-        bonus += settings.weight_label * len(keys & shown) / len(shown)
+        bonus += 0.5 * settings.weight_label * len(keys & shown) / len(shown)
+    if len(keys) < 4:
+        bonus -= 0.15
     return bonus
 
 
@@ -159,48 +206,101 @@ def _is_heading(text: str, source: Evidence) -> bool:
     return len(plain.split()) < 4 and not re.search(r"[.!?:;]|\d", plain)
 
 
+class _Selection:
+    """Picks greedily: relevance, less overlap with what is chosen (maximal marginal relevance, Carbonell and Goldstein
+    1998), less what is asked for but already given."""
+
+    def __init__(self, ranked: Sequence[RankedSentence], evidence: dict[int, Evidence], settings: ExtractSettings):
+        self._settings = settings
+        self._evidence = evidence
+        self._best = ranked[0].score
+        self._given: set[Facet] = set()
+        self._keys: list[frozenset[str]] = []
+        self._texts: set[str] = set()
+        self._words = 0
+        self.spans: list[tuple[int, Span]] = []
+
+    def take(self, spans: Sequence[tuple[int, Span]], facets: Iterable[Facet], *, force: bool = False) -> None:
+        """Adds spans, all or none, if they fit the word limit."""
+        new = []
+        for n, span in spans:
+            text = " ".join(self._text(n, span).casefold().split())
+            if text not in self._texts:
+                new.append((n, span, text))
+        words = sum(len(text.split()) for _, _, text in new)
+        if self._words + words > self._settings.max_words and not force:
+            return
+        for n, span, text in new:
+            self.spans.append((n, span))
+            self._texts.add(text)
+            self._keys.append(frozenset(t.key for t in state(self._text(n, span)).tokens))
+        self._words += words
+        self._given.update(facets)
+
+    def gain(self, r: RankedSentence) -> float:
+        settings, place = self._settings, self._evidence[r.evidence]
+        beside = any(_same_section(place, self._evidence[n]) for n, _ in self.spans)
+        return (
+            r.score
+            - settings.weight_facet * len(r.facets & self._given)
+            + (settings.weight_same_section if beside else 0.0)
+            - settings.redundancy * self._best * _overlap(r, self._keys)
+        )
+
+    def fill(self, ranked: Sequence[RankedSentence]) -> None:
+        """Takes sentences until nothing that is left is worth a reader's time."""
+        pool = list(ranked)
+        while pool and len(self.spans) < self._settings.max_sentences:
+            gains = [self.gain(r) for r in pool]
+            at = max(range(len(pool)), key=gains.__getitem__)
+            if gains[at] < self._settings.keep_share * self._best:
+                break
+            r = pool.pop(at)
+            self.take([(r.evidence, s) for s in _with_context(self._evidence[r.evidence].text, r)], r.facets)
+
+    def in_order(self) -> list[tuple[int, Span]]:
+        """Sections in the order in which they were first chosen, sentences as they stand in the document."""
+        groups: list[list[tuple[int, Span]]] = []
+        for n, span in self.spans:
+            for group in groups:
+                if _same_section(self._evidence[n], self._evidence[group[0][0]]):
+                    group.append((n, span))
+                    break
+            else:
+                groups.append([(n, span)])
+        return [item for group in groups for item in sorted(group, key=self._place)]
+
+    def _place(self, item: tuple[int, Span]) -> tuple[int, int]:
+        n, span = item
+        start = self._evidence[n].start
+        return (0, start + span.start) if start is not None else (n, span.start)
+
+    def _text(self, n: int, span: Span) -> str:
+        return self._evidence[n].text[span.start : span.end]
+
+
 def _select(
     ranked: Sequence[RankedSentence], evidence: dict[int, Evidence], kind: QuestionKind, settings: ExtractSettings
 ) -> list[tuple[int, Span]]:
-    """Picks greedily: relevance less overlap with what is already chosen (maximal marginal relevance, Carbonell and
-    Goldstein 1998), then orders by evidence and place."""
-    chosen: dict[int, list[Span]] = {}
-    order: list[int] = []
-    keys: list[frozenset[str]] = []
-    words = count = 0
-    best = ranked[0].score
-
-    def take(n: int, spans: Sequence[Span], *, force: bool = False) -> bool:
-        nonlocal words, count
-        new = [s for s in spans if s not in chosen.get(n, [])]
-        length = sum(len(evidence[n].text[s.start : s.end].split()) for s in new)
-        if not new or (words + length > settings.max_words and not force):
-            return False
-        if n not in chosen:
-            order.append(n)
-        chosen.setdefault(n, []).extend(new)
-        keys.extend(frozenset(t.key for t in state(evidence[n].text[s.start : s.end]).tokens) for s in new)
-        words, count = words + length, count + len(new)
-        return True
-
+    """The chosen spans with their evidence's number, in reading order."""
+    selection = _Selection(ranked, evidence, settings)
     first = ranked[0]
-    if kind.procedure:
-        for candidate in ranked[:3]:
-            steps = _steps(evidence[candidate.evidence].text, candidate, settings)
-            if len(steps) > 1 and candidate.score >= 0.9 * best:
-                take(candidate.evidence, steps, force=True)
+    if kind.procedure and not kind.quantity:
+        for r in ranked[:3]:
+            steps = _steps(r, evidence, settings)
+            if len(steps) > 1 and r.score >= 0.9 * first.score:
+                selection.take(steps, ("action",), force=True)
                 break
-    if not count:
-        take(first.evidence, _with_context(evidence[first.evidence].text, first), force=True)
-    pool = list(ranked)
-    while pool and count < settings.max_sentences:
-        gains = [r.score - settings.redundancy * best * _overlap(r, keys) for r in pool]
-        at = max(range(len(pool)), key=gains.__getitem__)
-        candidate = pool.pop(at)
-        if gains[at] < settings.keep_share * best:
-            break
-        take(candidate.evidence, _with_context(evidence[candidate.evidence].text, candidate))
-    return [(n, span) for n in order for span in sorted(chosen[n], key=lambda s: s.start)]
+    if not selection.spans:
+        selection.take([(first.evidence, s) for s in _with_context(evidence[first.evidence].text, first)], first.facets)
+    if not selection.spans:  # longer than the word limit, and still the best there is
+        selection.take([(first.evidence, Span(first.start, first.end))], first.facets, force=True)
+    selection.fill(ranked)
+    return selection.in_order()
+
+
+def _same_section(one: Evidence, other: Evidence) -> bool:
+    return one.document_id == other.document_id and one.section_path == other.section_path
 
 
 def _overlap(ranked: RankedSentence, chosen: Sequence[frozenset[str]]) -> float:
@@ -220,27 +320,48 @@ def _with_context(text: str, ranked: RankedSentence) -> list[Span]:
     return [own]
 
 
-def _steps(text: str, ranked: RankedSentence, settings: ExtractSettings) -> list[Span]:
-    """The steps of the list that a sentence belongs to, from the first that fits the bounds on; [] outside a list."""
-    spans = sentences(text)
-    at = next((i for i, s in enumerate(spans) if s.start <= ranked.start < s.end), None)
+def _steps(r: RankedSentence, evidence: dict[int, Evidence], settings: ExtractSettings) -> list[tuple[int, Span]]:
+    """The steps of the list that a sentence belongs to, from all passages of its section; [] outside a list.
+
+    From the first step on where the list fits the word limit, else from the sentence on.
+    """
+    home = evidence[r.evidence]
+    lines: dict[tuple[int, int], tuple[int, Span, bool]] = {}
+    for source in evidence.values():
+        if source.n == r.evidence or (source.start is not None and _same_section(source, home)):
+            for span in sentences(source.text):
+                place = ((source.start or 0) + span.start, (source.start or 0) + span.end)
+                step = _STEP.match(source.text[span.start : span.end]) is not None
+                if place not in lines or source.n == r.evidence:
+                    lines[place] = (source.n, span, step)
+    ordered = sorted(lines.items())
+    own = ((home.start or 0) + r.start, (home.start or 0) + r.end)
+    at = next((i for i, (place, _) in enumerate(ordered) if place == own), None)
     if at is None:
         return []
-    steps = [bool(_STEP.match(text[s.start : s.end])) for s in spans]
-    if not steps[at]:
-        if at + 1 < len(spans) and steps[at + 1] and ranked.text.rstrip().endswith(":"):
-            at += 1
-        else:
+    if not ordered[at][1][2]:
+        if not (r.text.rstrip().endswith(":") and at + 1 < len(ordered) and ordered[at + 1][1][2]):
             return []
+        at += 1
     first = last = at
-    while first > 0 and steps[first - 1]:
+    while first > 0 and ordered[first - 1][1][2]:
         first -= 1
-    while last + 1 < len(spans) and steps[last + 1]:
+    while last + 1 < len(ordered) and ordered[last + 1][1][2]:
         last += 1
-    chosen = spans[first : last + 1][: settings.max_steps]
-    while len(chosen) > 1 and sum(len(text[s.start : s.end].split()) for s in chosen) > settings.max_words * 1.5:
-        chosen = chosen[1:] if chosen[0].end <= ranked.start and chosen[-1].end <= ranked.end else chosen[:-1]
+    steps = [(n, span) for _, (n, span, _) in ordered[first : last + 1]]
+    if sum(_words(evidence, s) for s in steps) > settings.max_words and at > first:
+        steps = steps[at - first - 1 :]
+    chosen: list[tuple[int, Span]] = []
+    for step in steps[: settings.max_steps]:
+        if chosen and sum(_words(evidence, s) for s in [*chosen, step]) > settings.max_words:
+            break
+        chosen.append(step)
     return chosen
+
+
+def _words(evidence: dict[int, Evidence], item: tuple[int, Span]) -> int:
+    n, span = item
+    return len(evidence[n].text[span.start : span.end].split())
 
 
 def _answer_sentence(source: Evidence, span: Span) -> AnswerSentence:

@@ -35,27 +35,49 @@ CONJUNCTIONS = frozenset("and but then".split())
 CONDITION_MARKERS = frozenset("if when whenever unless whether once for on at after during in upon case should".split())
 """Words that keep a condition a condition: "at E-452, check ..." for "if E-452 is shown, check ..."."""
 
-_OPPOSITES = """
+_OPPOSITE_ACTIONS = """
 open close shut|start begin stop halt end finish|increase decrease reduce|raise lower|rise fall drop
-tighten loosen slacken|high low|upper lower|above below|over under|before after|maximum minimum|more less
-most least|greater smaller|higher lower|left right|top bottom|front rear|inner outer|inside outside
-internal external|on off|up down|upstream downstream|clockwise anticlockwise counterclockwise counter
-enable disable|connect disconnect|lock unlock|engage disengage|activate deactivate|insert remove|install remove
-add remove|attach detach|fill drain empty|full empty|wet dry|hot cold|warm cool|heat cool|fast slow|quick slow
-quickly slowly|long short|longer shorter|large small|thick thin|new old worn|first last|inlet outlet
-input output|suction discharge|forward reverse backward|forwards backwards|accept reject|allow forbid|push pull
-clean dirty|primary secondary|manual automatic|manually automatically|early late|earlier later|earliest latest
-exceed undercut|advance retract|extend retract|couple uncouple|mount dismount|assemble disassemble
-energise deenergise|pressurise depressurise|safe dangerous unsafe|correct incorrect|normal abnormal
-always rarely sometimes usually seldom often|all some|every some|both either|permitted forbidden|radial axial
-warning trip|permanent temporary|horizontal vertical|parallel series|odd even|entry exit|static dynamic
-standby duty|same different|weekly daily monthly yearly annually quarterly hourly|twice once
+tighten loosen slacken|enable disable|connect disconnect|lock unlock|engage disengage|activate deactivate|insert remove
+install remove|add remove|attach detach|fill drain empty|heat cool|accept reject|allow forbid|push pull|advance retract
+extend retract|couple uncouple|mount dismount|assemble disassemble|energise deenergise|pressurise depressurise
 """
-POLAR: dict[str, str] = {}
+_OPPOSITE_WORDS = """
+high low|upper lower|above below|over under|before after|maximum minimum|more less|most least|greater smaller
+higher lower|left right|top bottom|front rear|inner outer|inside outside|internal external|on off|up down
+upstream downstream|clockwise anticlockwise counterclockwise counter|full empty|wet dry|hot cold|warm cool|fast slow
+quick slow|quickly slowly|long short|longer shorter|large small|thick thin|new old worn|first last|inlet outlet
+input output|suction discharge|forward reverse backward|forwards backwards|dirty|primary secondary
+manually automatically|early late|earlier later|earliest latest|safe dangerous unsafe|correct incorrect|normal abnormal
+always rarely sometimes usually seldom often|all some|every some|both either|permitted forbidden|radial axial
+warning trip|permanent temporary|horizontal vertical|parallel series|odd even|entry exit|static dynamic|standby duty
+same different|weekly daily monthly yearly annually quarterly hourly|twice once
+"""
+
+
+def _groups(table: str, prefix: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, group in enumerate(table.replace("\n", "|").split("|")):
+        for word in group.split():
+            found.setdefault(stem(word), f"{prefix}{number}")
+    return found
+
+
+ACTIONS = frozenset(_groups(_OPPOSITE_ACTIONS, "a"))
+"""Stems of verbs with an opposite; they may change place with their object ("tighten the bolts", "bolts tightened")."""
+POLAR = _groups(_OPPOSITE_WORDS, "w") | _groups(_OPPOSITE_ACTIONS, "a")
 """Stem of a word that has an opposite -> name of its group."""
-for _number, _group in enumerate(_OPPOSITES.replace("\n", "|").split("|")):
-    for _word in _group.split():
-        POLAR.setdefault(stem(_word), str(_number))
+RELATIONS = frozenset(stem(w) for w in "because cause before after than through lead point".split())
+"""Stems of words whose two sides must not change places."""
+
+IMPERATIVES = frozenset(
+    "check close open stop start switch replace clean tighten loosen remove drain fill lock measure turn set reduce lower "
+    "raise wait put take inspect adjust grease call report isolate press hold cut run reset vent bleed look test repeat "
+    "enter use keep move align clear shut secure fit pull push do never always make ensure let leave wear read lift lower "
+    "block drive grind install mount insert pump record renew release rinse screw send slow stay store verify warm wash "
+    "weld wipe write increase decrease apply bring change compare confirm connect disconnect cool cover feed find flush "
+    "get give heat inform mark note pour prepare protect purge refill rotate sample select shift track try wind".split()
+)
+"""First words of instructions."""
 
 _SYNONYMS = """
 max maximal=maximum|min minimal=minimum|begin began=start|halt=stop|shut=close|exchange renew=replace

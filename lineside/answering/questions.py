@@ -41,17 +41,19 @@ _QUANTITY = re.compile(
     r"|\b(?:what|which|at what|to what|from what|up to what|above which|below which)\b[^?]{0,60}?\b(?:torque|pressure|"
     r"temperature|speed|interval|limits?|value|gap|clearance|flow|level|voltage|current|power|distance|thickness|width|"
     r"diameter|weight|quantity|capacity|rate|tension|force|ratio|content|setpoint|setting|misalignment|backlash|"
-    r"viscosity|resistance|time|percentage|angle|vibration|number of|amount|height|length|depth|load|size|tolerance)\b"
+    r"viscosity|resistance|time|percentage|angle|vibration|number of|amount|height|length|depth|load|size|tolerance|range|offset|width)\b"
     r"|\b(?:maximum|minimum|max|min|limit|permitted|permissible|allowed|allowable|nominal|rated|largest|smallest|highest"
-    r"|lowest)\b"
+    r"|lowest|too (?:much|little|hot|high|low|long|deep|wide))\b|\btorque\b"
 )
 _PROCEDURE = re.compile(
     r"\bhow (?:do|to|can|should|must|is|are|shall)\b|\bwhat (?:should|must|do|shall|can) (?:i|we|the|be|an?|you|one)\b"
     r"|\bwhat (?:is|has) to (?:be done|do)\b|\bwhat to do\b|\bsteps?\b|\bprocedure\b|\bwhat (?:action|next)\b|\bwhat now\b"
     r"|\bwhat (?:is|are) done\b|\bwhat happens\b|\bwhat do\b"
+    r"|\b(?:do|may|can|should|must|shall) (?:i|we|they|one)\b|\bwhere do\b|\bgood enough\b|\ball right\b"
 )
 _CAUSE = re.compile(
-    r"\bwhy\b|\bcauses?d?\b|\breasons?\b|\bwhat (?:leads|makes)\b|\bdue to\b|\bwhat is wrong\b|\broot cause\b"
+    r"\bwhy\b|\bcauses?d?\b|\breasons?\b|\bwhat (?:leads|makes)\b|\bdue to\b|\bwhat is wrong\b|\bdone wrong\b|\bwent wrong\b|\bhow come\b"
+    r"|\bwhat (?:was|is|lies) behind\b|\bwhat happened\b|\bwhere does\b[^?]*\bcome from\b"
 )
 _PART = re.compile(
     r"\b(?:part|order|spare|type|article)[ -]?(?:number|no)?\b|\bwhich (?:part|tool|gauge|grease|oil|seal|bearing|filter|"

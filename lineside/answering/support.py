@@ -32,8 +32,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lineside.analysis import sentences
-from lineside.answering.claims import Statement, Token, state
-from lineside.answering.lexicon import SENTENCE_WIDE
+from lineside.answering.claims import Statement, Token, state, word_key
+from lineside.answering.lexicon import ACTIONS, RELATIONS, SENTENCE_WIDE
 from lineside.schema import Evidence
 
 SUPPORTED = 0.7
@@ -42,6 +42,8 @@ _CONTEXT_CREDIT = 0.75
 _DISPLACED_CREDIT = 0.5
 _DISPLACED_REACH = 4
 _ADJACENT = 0.05  # prefers the alignment with fewer gaps among equally heavy ones
+_BOUNDS = frozenset("<>≤≥")
+_ROW_LABELS = frozenset(word_key(w) for w in "cause meaning action remedy reason effect interval torque limit".split())
 _UNSKIPPABLE = frozenset(("negation", "restriction", "polar"))
 
 
@@ -86,7 +88,8 @@ class Noted:
 def _window(start: int, end: int, tokens: tuple[Token, ...], statements: Sequence[Statement]) -> Window:
     modals = {s.modal for s in statements}
     modal = "strong" if "strong" in modals else "weak" if "weak" in modals else ""
-    return Window(start, end, tokens, frozenset(t.key for t in tokens), all(s.row for s in statements), modal)
+    row = all(s.row for s in statements)
+    return Window(start, end, tokens, frozenset(t.key for t in tokens), row, modal)
 
 
 def _shifted(tokens: Iterable[Token], clauses: int) -> tuple[Token, ...]:
@@ -254,7 +257,9 @@ def _chain(claim: Statement, window: Window, barred: Sequence[int]) -> list[tupl
 def _may_skip(theirs: Sequence[Token], left: int, right: int) -> bool:
     """Whether the tokens strictly between two aligned ones may be left out: whole clauses may, opposites may not."""
     first, last = theirs[left].clause, theirs[right].clause
-    return not any(t.kind in _UNSKIPPABLE and t.clause in (first, last) for t in theirs[left + 1 : right])
+    return not any(
+        (t.kind in _UNSKIPPABLE or t.key[0] in _BOUNDS) and t.clause in (first, last) for t in theirs[left + 1 : right]
+    )
 
 
 def _same_step(ours: Sequence[Token], theirs: Sequence[Token], qi: int, i: int, qj: int, j: int, row: bool) -> bool:
@@ -266,7 +271,7 @@ def _near(
     i: int, ours: Sequence[Token], theirs: Sequence[Token], aligned: dict[int, int], barred: Sequence[int]
 ) -> bool:
     """Whether one displaced word stands close to its place: "the bolts are tightened" for "tighten the bolts"."""
-    if ours[i].kind in ("quantity", "identifier", "negation", "restriction"):
+    if (ours[i].hard and ours[i].key not in ACTIONS) or ours[i].key in RELATIONS:
         return False
     expected = [aligned[k] for k in (i - 1, i + 1) if k in aligned]
     for j, token in enumerate(theirs):
@@ -303,16 +308,29 @@ def _scope_objection(claim: Statement, window: Window, aligned: dict[int, int]) 
         return f"the evidence limits this: {ahead.key}"
     if last + 1 < len(theirs):
         after = theirs[last + 1]
-        if after.key in ("maximum", "minimum") and after.clause == theirs[last].clause:
+        if (after.key in ("maximum", "minimum") or after.key[0] in _BOUNDS) and after.clause == theirs[last].clause:
             return f"the evidence limits this: {after.key}"
-    if any(theirs[j].conditional for j in used) and not window.row:
+    if window.row:
+        return _row_objection(claim, theirs, used)
+    if any(theirs[j].conditional for j in used):
         if claim.conditional:
             crossed = [i for i, j in aligned.items() if theirs[j].conditional != ours[i].conditional]
             if len(crossed) > 0:
                 return "condition and consequence are exchanged"
         elif not claim.marked:
             return "states a condition as a fact"
+    elif (
+        not claim.marked and not claim.instruction and any(t.conditional and t.scope // 1_000 in halves for t in theirs)
+    ):
+        return "leaves the condition out"
     return ""
+
+
+def _row_objection(claim: Statement, theirs: Sequence[Token], used: set[int]) -> str:
+    """A cell of a table row that is told as a fact of its own, without what the row is about."""
+    if claim.instruction or any(theirs[j].clause == 0 or theirs[j].key in _ROW_LABELS for j in used):
+        return ""
+    return "does not say what the table row is about"
 
 
 def _displaced(key: str, ours: Sequence[Token]) -> bool:
