@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -246,7 +247,9 @@ def _groups(text: str, units: list[_Unit], budget: int, overlap: int) -> Iterato
 def _pack(text: str, units: list[_Unit], budget: int, overlap: int) -> Iterator[list[_Unit]]:
     """Groups of about equal size within the budget, preferably ending with a paragraph."""
     total = sum(u.tokens for u in units)
-    target = total / -(-total // budget) if total else budget
+    repeated = min(overlap * total / len(units), budget / 3)
+    count = max(1, math.ceil((total - repeated) / (budget - repeated)))
+    target = (total + (count - 1) * repeated) / count
     group: list[_Unit] = []
     size = fresh = 0
     for unit in units:

@@ -19,6 +19,7 @@ from ingest.pdf_structure import (
     Paragraph,
     Style,
     fold_title,
+    is_contents,
     item_text,
     paragraphs,
     running_segments,
@@ -29,6 +30,9 @@ from lineside.errors import ParseError
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _MIN_FIGURE_PT = 40.0
+_BARE_CAPTION = re.compile(r"^\w+\.?\s*[A-Z]?\d+[a-z]?[.:]?$")
+_MUCH_TEXT = 300  # characters after which a page's own text size counts
+_COVER = 2.2  # times the text size: a cover's type, which says nothing about the order of headings
 _MAX_CAPTION_PT = 60.0
 _RENDER_SCALE = 2.0  # 144 dpi
 _POOR_TITLE = re.compile(
@@ -60,6 +64,12 @@ class _Page:
     blocks: list[_Block] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
     is_scan: bool = False
+    is_contents: bool = False
+    text_size: float = 0.0  # of most characters; 0 on pages with little text
+
+    @property
+    def lines(self) -> list[Line]:
+        return [entry for region in self.regions for entry in region.content if isinstance(entry, Line)]
 
 
 def parse_pdf(data: bytes, builder: DocumentBuilder, limits: ParseLimits) -> str:
@@ -104,19 +114,22 @@ class _Writer:
         running = running_segments(contents)
         repeated = self._repeated_images(contents)
         pages = [self._arrange(c, running.get(c.number, set()), repeated) for c in contents]
-        lines = [line for page in pages for region in page.regions for line in region.content if isinstance(line, Line)]
+        lines = [line for page in pages for line in page.lines]
         for line in lines:
             self.vocabulary.update(word.casefold() for word in _WORD.findall(line.text))
         style = text_style(lines)
         rules = HeadingRules(style, self._outline())
-        found = [
-            (paragraph, self._text(paragraph))
-            for page in pages
-            for region in page.regions
-            for paragraph in paragraphs([entry for entry in region.content if isinstance(entry, Line)], style)
-        ]
-        headings = [(p, text) for p, text in found if rules.is_heading(p, text)]
-        rules.learn(p for p, _ in headings)
+        headings: list[tuple[Paragraph, str]] = []
+        for page in pages:
+            page.is_contents = is_contents(page.lines)
+            letters = sum(len(line.text) for line in page.lines)
+            page.text_size = text_style(page.lines).size if letters >= _MUCH_TEXT else 0.0
+            for region in page.regions:
+                found = paragraphs([entry for entry in region.content if isinstance(entry, Line)], style)
+                texts = [(paragraph, self._text(paragraph)) for paragraph in found]
+                headings += [(p, t) for p, t in texts if self._is_heading(page, rules, p, t)]
+        cover = {id(p) for p, _ in headings if p.first.size > _COVER * style.size}
+        rules.learn((p, t) for p, t in headings if id(p) not in cover)
         for page in pages:
             self._write_page(page, style, rules)
         scans = [page.content.number for page in pages if page.is_scan]
@@ -126,6 +139,10 @@ class _Writer:
                 f"pages without text, only images: {numbers}; run OCR on the file to make them searchable"
             )
         return self._title(headings, contents)
+
+    @staticmethod
+    def _is_heading(page: _Page, rules: HeadingRules, paragraph: Paragraph, text: str) -> bool:
+        return not page.is_contents and rules.is_heading(paragraph, text, page.text_size)
 
     def _read(self, index: int) -> PageContent:
         try:
@@ -208,7 +225,7 @@ class _Writer:
                 if isinstance(entry, Line):
                     lines.append(entry)
                     continue
-                self._write_lines(lines, style, rules, captions)
+                self._write_lines(page, lines, style, rules, captions)
                 lines = []
                 block = page.blocks[entry]
                 if block.grid is not None:
@@ -216,7 +233,7 @@ class _Writer:
                 else:
                     start = self.builder.paragraph("; ".join(dict.fromkeys(fold_line(label) for label in block.labels)))
                     figures.append((block.box, self.builder.length if start is None else start))
-            self._write_lines(lines, style, rules, captions)
+            self._write_lines(page, lines, style, rules, captions)
         self._write_figures(page.content, figures, captions)
 
     def _write_figures(self, content: PageContent, figures: list[tuple[Box, int]], captions: list[_Caption]) -> None:
@@ -238,20 +255,29 @@ class _Writer:
             caption = captions[chosen[f]] if f in chosen else None
             self.builder.figure(image, caption.text if caption else "", caption.start if caption else start)
 
-    def _write_lines(self, lines: list[Line], style: Style, rules: HeadingRules, captions: list[_Caption]) -> None:
+    def _write_lines(
+        self, page: _Page, lines: list[Line], style: Style, rules: HeadingRules, captions: list[_Caption]
+    ) -> None:
+        if page.is_contents:
+            self.builder.lines([line.text for line in lines])
+            return
         items: list[str] = []
-        for paragraph in paragraphs(lines, style):
+        found = paragraphs(lines, style)
+        for place, paragraph in enumerate(found):
             text = self._text(paragraph)
-            if not paragraph.is_item or rules.is_heading(paragraph, text):
+            heading = self._is_heading(page, rules, paragraph, text)
+            if heading or not paragraph.is_item:
                 self.builder.lines(items)
                 items = []
-            if rules.is_heading(paragraph, text):
+            if heading:
                 self.builder.heading(rules.level(paragraph, text), text)
             elif paragraph.is_item:
                 items.append(item_text(text))
             else:
                 start = self.builder.paragraph(text)
                 if start is not None and FIGURE_CAPTION.match(text):
+                    if _BARE_CAPTION.match(text) and place + 1 < len(found):  # "Figure 3:" on a line of its own
+                        text = f"{text} {self._text(found[place + 1])}"
                     captions.append(_Caption(_around(paragraph), text, start))
         self.builder.lines(items)
 

@@ -133,7 +133,7 @@ def _best_cut(items: list[Item], gaps: list[tuple[float, float]]) -> float | Non
     for left, right in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
         middle = (left + right) / 2
         parts = _split(items, middle)
-        if all(_is_column(part) for part in parts) and not _is_row_wise(*parts):
+        if (all(_is_column(part) for part in parts) or _is_side_title(*parts)) and not _is_row_wise(*parts):
             return middle
     return None
 
@@ -143,6 +143,17 @@ def _is_column(items: list[Item]) -> bool:
     if any(item.block is not None for item in items):
         return True
     return len(_bands(items)) >= 2 and fmean(len(text) for text in texts) >= _MIN_COLUMN_CHARS
+
+
+def _is_side_title(left: list[Item], right: list[Item]) -> bool:
+    """Whether one side is a title in large type beside running text."""
+    few, many = sorted((left, right), key=len)
+    sizes = [item.segment.size for item in many if item.segment]
+    return (
+        bool(sizes)
+        and len(many) >= 3
+        and all(item.segment is not None and item.segment.size >= 1.6 * median(sizes) for item in few)
+    )
 
 
 def _is_row_wise(left: list[Item], right: list[Item]) -> bool:
@@ -188,7 +199,7 @@ def join_segments(segments: list[Segment]) -> Line:
     text = segments[0].text
     for before, segment in pairwise(segments):
         box = box.union(segment.box)
-        joined = segment.x0 - before.x1 < 0.15 * min(segment.size, before.size)
+        joined = not segment.spaced and segment.x0 - before.x1 < 0.15 * min(segment.size, before.size)
         text += segment.text if joined else " " + segment.text
     main = max(segments, key=lambda s: s.x1 - s.x0)
     words = [s for s in segments if any(c.isalpha() for c in s.text)] or segments

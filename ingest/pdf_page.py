@@ -13,7 +13,11 @@ _SPACE = frozenset(" \t\r\n\u00a0\u2002\u2003\u2009\u200a\u202f\u3000")
 _HYPHEN_MARKS = frozenset({0x02, 0xFFFE, 0xAD})  # what PDFium gives for a hyphen at a line's end
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"}
 _MAX_PATHS = 20_000
-_RULE_THICKNESS = 3.0
+_MAX_RULES = 5_000
+_MAX_PATH_SEGMENTS = 2_000
+_RULE_THICKNESS = 3.0  # points; a thinner shape is a line
+_MIN_RULE = 3.0
+_STRAIGHT = 0.5  # points a line may lean
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Segment:
     bold: bool
     italic: bool
     font: str
+    spaced: bool = True  # white space stands before it
 
     @property
     def box(self) -> Box:
@@ -78,8 +83,8 @@ class PageContent:
     width: float
     height: float
     segments: list[Segment] = field(default_factory=list)
-    rules: list[Box] = field(default_factory=list)  # thin ones: horizontal or vertical lines
-    shapes: list[Box] = field(default_factory=list)  # other paths
+    rules: list[Box] = field(default_factory=list)  # horizontal and vertical lines
+    shapes: list[Box] = field(default_factory=list)  # paths with an area
     images: list[Box] = field(default_factory=list)
 
 
@@ -159,8 +164,11 @@ def _segments(textpage: object, place: _Placement) -> list[Segment]:
     at_word_start = True
     pending_high = 0
 
+    spaced = True
+
     def close() -> None:
-        nonlocal current, space_due
+        nonlocal current, space_due, spaced
+        spaced = space_due
         if current is not None:
             current.text = "".join(characters).strip()
             if current.text:
@@ -180,7 +188,7 @@ def _segments(textpage: object, place: _Placement) -> list[Segment]:
         pending_high = 0
         character = "-" if code in _HYPHEN_MARKS else chr(code) if code else " "
         if character in _SPACE or (code < 32 and code not in _HYPHEN_MARKS):
-            space_due = space_due or current is not None
+            space_due = spaced = True
             at_word_start = True
             if character == "\n":
                 close()
@@ -204,7 +212,7 @@ def _segments(textpage: object, place: _Placement) -> list[Segment]:
                 space_due = True
         if current is None:
             font, size = _font(textpage, index), _size(textpage, index)
-            current = Segment("", x0, x1, base, size, font.bold, font.italic, font.name)
+            current = Segment("", x0, x1, base, size, font.bold, font.italic, font.name, spaced)
         elif space_due:
             characters.append(" ")
             current.bold &= font.bold
@@ -231,22 +239,38 @@ def _objects(page: pypdfium2.PdfPage, place: _Placement, content: PageContent) -
         paths += 1
         if paths > _MAX_PATHS:
             break
-        thin_y, thin_x = box.height <= _RULE_THICKNESS, box.width <= _RULE_THICKNESS
-        if thin_x and thin_y:
-            continue
-        if thin_x or thin_y:
-            content.rules.append(box)
-        else:
+        if box.width > _RULE_THICKNESS and box.height > _RULE_THICKNESS:
             content.shapes.append(box)
-            if _is_stroked_rectangle(item):
-                content.rules += [
-                    Box(box.x0, box.y0, box.x1, box.y0),
-                    Box(box.x0, box.y1, box.x1, box.y1),
-                    Box(box.x0, box.y0, box.x0, box.y1),
-                    Box(box.x1, box.y0, box.x1, box.y1),
-                ]
+        if len(content.rules) < _MAX_RULES:
+            content.rules += _straight_lines(item, place)
 
 
-def _is_stroked_rectangle(item: pypdfium2.PdfObject) -> bool:
-    """Whether a path is four or five points with its outline drawn or filled: a cell's frame or background."""
-    return 4 <= pdfium.FPDFPath_CountSegments(item.raw) <= 6
+def _straight_lines(item: pypdfium2.PdfObject, place: _Placement) -> list[Box]:
+    """Horizontal and vertical strokes of a path: a whole grid is often one path."""
+    count = min(pdfium.FPDFPath_CountSegments(item.raw), _MAX_PATH_SEGMENTS)
+    matrix = item.get_matrix()
+    container = item.container
+    while container is not None:
+        matrix = matrix.multiply(container.get_matrix())
+        container = container.container
+    lines: list[Box] = []
+    start = last = (0.0, 0.0)
+    for index in range(count):
+        segment = pdfium.FPDFPath_GetPathSegment(item.raw, index)
+        x, y = ctypes.c_float(), ctypes.c_float()
+        if not segment or not pdfium.FPDFPathSegment_GetPoint(segment, x, y):
+            continue
+        point = place.point(*matrix.on_point(x.value, y.value))
+        kind = pdfium.FPDFPathSegment_GetType(segment)
+        ends = []
+        if kind == pdfium.FPDF_SEGMENT_MOVETO:
+            start = point
+        elif kind == pdfium.FPDF_SEGMENT_LINETO:
+            ends.append((last, point))
+        last = point
+        if pdfium.FPDFPathSegment_GetClose(segment):
+            ends.append((point, start))
+        for (ax, ay), (bx, by) in ends:
+            if min(abs(ax - bx), abs(ay - by)) <= _STRAIGHT and max(abs(ax - bx), abs(ay - by)) >= _MIN_RULE:
+                lines.append(Box(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)))
+    return lines

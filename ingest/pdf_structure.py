@@ -21,8 +21,11 @@ _NAMED_ALONE = re.compile(_NAMED.pattern + "$", re.IGNORECASE)
 _NAMED_LEVEL = {"PART": 1, "TITLE": 1, "ANNEX": 1, "APPENDIX": 1, "CHAPTER": 1, "SECTION": 2, "ARTICLE": 3}
 CAPTION = re.compile(r"^(?:Figure|Fig\.?|Table|Abbildung|Tabelle|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
 FIGURE_CAPTION = re.compile(r"^(?:Figure|Fig\.?|Abbildung|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
+_PAGE_NUMBER = re.compile(r"[^\W\d_].*(?:\s|\.{3,})\d{1,3}$")
 _DOT_LEADER = re.compile(r"(?:\s*\.){4,}\s*\d*$")
 _MAX_HEADING_CHARS = 160
+_MIN_NAMED = 8  # headings such as "Article 7" before they are taken for the document's order
+_DEEPEST_NAMED = 1
 _TOP, _BOTTOM = 0.13, 0.14  # shares of the page where running lines stand
 
 
@@ -73,11 +76,19 @@ def running_segments(pages: Sequence[PageContent]) -> dict[int, set[int]]:
                 places.setdefault(_place(segment), set()).add(page.number)
     fixed = {place for place, numbers in places.items() if len(numbers) >= max(needed, len(pages) / 3)}
     for page in pages:
-        edges = _edges_of_text(page, running.get(page.number, set()))
+        found = running.get(page.number, set())
+        edges = _edges_of_text(page, found)
         for segment in margins[page.number]:
             outside = edges is None or segment.base < edges[0] or segment.base > edges[1]
             if _place(segment) in fixed and outside:
-                running.setdefault(page.number, set()).add(id(segment))
+                found.add(id(segment))
+        # A number alone repeats easily: a chapter's number at the same height on several pages. Whole lines only.
+        running[page.number] = {
+            id(s)
+            for s in margins[page.number]
+            if id(s) in found
+            and all(id(o) in found for o in margins[page.number] if abs(o.base - s.base) < 0.3 * max(o.size, s.size))
+        }
     return running
 
 
@@ -148,7 +159,7 @@ def _starts(line: Line, open_: Paragraph, is_item: bool, left: float, right: flo
         return True
     if abs(line.size - last.size) > 0.6:
         return True
-    if line.bold != last.bold and (short or gap > 1.1 * ratio * line.size):
+    if line.bold != last.bold and not line.text[:1].islower() and (short or gap > 1.1 * ratio * line.size):
         return True
     if is_item and (ended or short or abs(line.box.x0 - open_.first.box.x0) < 3 or _BULLET.match(line.text)):
         return True
@@ -158,6 +169,12 @@ def _starts(line: Line, open_: Paragraph, is_item: bool, left: float, right: flo
     if shift < -5 and len(open_.lines) > 1 and (ended or short):
         return True
     return ended and last.box.x1 < right - 0.25 * width
+
+
+def is_contents(lines: Sequence[Line]) -> bool:
+    """Whether a page lists contents: most lines end in a page number."""
+    numbered = sum(bool(_PAGE_NUMBER.search(line.text)) for line in lines)
+    return len(lines) >= 6 and numbered >= 0.6 * len(lines)
 
 
 def item_text(text: str) -> str:
@@ -172,26 +189,24 @@ class HeadingRules:
     style: Style
     outline: dict[str, int] = field(default_factory=dict)  # folded title → depth in the bookmarks, from 1
     _sizes: list[float] = field(default_factory=list)
+    _named: bool = False
     _depth: int = 0
 
-    def is_heading(self, paragraph: Paragraph, text: str) -> bool:
-        """Whether a paragraph reads as a heading."""
+    def is_heading(self, paragraph: Paragraph, text: str, page_size: float) -> bool:
+        """Whether a paragraph reads as a heading; `page_size` is the size of most text on its page."""
         if len(text) > _MAX_HEADING_CHARS or len(paragraph.lines) > 4 or CAPTION.match(text):
             return False
         if not any(c.isalpha() for c in text) or _DOT_LEADER.search(text) or _BULLET.match(text):
             return False
-        if fold_title(text) in self.outline:
+        if fold_title(text) in self.outline or _NAMED_ALONE.match(text):
             return True
-        if _NAMED_ALONE.match(text):
-            return True
-        closed = text[-1] in ".;,"
-        lines = paragraph.lines
-        large = all(line.size >= 1.12 * self.style.size for line in lines)
-        bold = all(line.bold for line in lines) and paragraph.first.size >= 0.94 * self.style.size
-        if closed and not (large and len(text) < 60):
+        if text[-1] in ".;,":
             return False
-        if large and sum(c.isalpha() for c in text) >= 3:
+        lines = paragraph.lines
+        normal = max(self.style.size, page_size)
+        if all(line.size >= 1.12 * normal for line in lines) and sum(c.isalpha() for c in text) >= 3:
             return True
+        bold = all(line.bold for line in lines) and paragraph.first.size >= 0.94 * self.style.size
         if bold and len(lines) <= 3 and len(text) >= 3:
             return text[:1].isupper() or text[:1].isdigit() or text[:1] in '(“"'
         number = _NUMBERED.match(text)
@@ -200,34 +215,32 @@ class HeadingRules:
             return all(line.italic for line in lines) or rest.isupper()
         return False
 
-    def learn(self, headings: Iterable[Paragraph]) -> None:
-        """Take the sizes that headings have; larger is higher."""
-        self._sizes = sorted({round(p.first.size * 2) / 2 for p in headings}, reverse=True)
+    def learn(self, headings: Iterable[tuple[Paragraph, str]]) -> None:
+        """Take the sizes that headings have (larger is higher), and whether parts are named (`Article 7`)."""
+        known = list(headings)
+        self._sizes = sorted({round(p.first.size * 2) / 2 for p, _ in known}, reverse=True)
+        self._named = sum(bool(_NAMED.match(text)) for _, text in known) >= _MIN_NAMED
 
     def level(self, paragraph: Paragraph, text: str) -> int:
-        """Level of a heading: by its number where it has one, by the bookmarks, else by its size."""
+        """Level of a heading: by its name or number where it has one, by the bookmarks, else by its size."""
         named = _NAMED.match(text)
-        if named and (named.end() >= len(text) or paragraph.first.size >= self.style.size):
-            level = _NAMED_LEVEL[named.group(1).upper()]
-            self._depth = level
-            return level
+        if named and self._named:
+            self._depth = _NAMED_LEVEL[named.group(1).upper()]
+            return self._depth
         number = _NUMBERED.match(text)
-        if number and ("." in number.group(1) or paragraph.first.size > 1.1 * self.style.size):
-            depth = number.group(1).count(".") + 1
-            self._depth = depth
-            return depth
+        if number and ("." in number.group(1) or paragraph.first.size >= 1.12 * self.style.size):
+            self._depth = number.group(1).count(".") + 1 + (_DEEPEST_NAMED if self._named else 0)
+            return self._depth
         if depth := self.outline.get(fold_title(text), 0):
             self._depth = depth
             return depth
         size = round(paragraph.first.size * 2) / 2
         rank = 1 + sum(known > size + 0.4 for known in self._sizes)
         if paragraph.first.size < 1.12 * self.style.size:
-            rank = max(rank, self._depth + 1)
-            if paragraph.first.italic:
-                rank += 1
+            rank = max(rank, self._depth + 1) + int(paragraph.first.italic)
         else:
-            self._depth = 0 if rank == 1 else self._depth
-        return min(rank, 8)
+            self._depth = rank
+        return min(rank, 10)
 
 
 def fold_title(text: str) -> str:
