@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,8 +30,10 @@ _WHEN = re.compile(
 )
 _IMPERATIVE = re.compile(
     r"(?:^|[,;:]\s+(?:then\s+|and\s+)?|\bAction: )(?:check|close|open|stop|start|switch|replace|clean|tighten|loosen|"
-    r"remove|drain|fill|lock|measure|turn|set|reduce|lower|raise|wait|put|take|inspect|adjust|grease|call|report|do not|never|"
-    r"isolate|press|hold|cut|run|reset|vent|bleed|look|test|repeat|enter|use|keep|move|align|clear|shut|secure|fit|pull)\b",
+    r"remove|drain|fill|lock|measure|turn|set|reduce|lower|raise|wait|put|take|inspect|adjust|grease|call|report"
+    r"|do not|never|"
+    r"isolate|press|hold|cut|run|reset|vent|bleed|look|test|repeat|enter|use|keep|move|align|clear|shut|secure|fit"
+    r"|pull)\b",
     re.IGNORECASE,
 )
 _MODAL = re.compile(
@@ -56,7 +59,7 @@ class ExtractSettings:
     weight_facet: float = 0.2
     weight_identifier: float = 0.2
     weight_heading: float = 0.15
-    weight_label: float = 0.25
+    weight_label: float = 0.4
     weight_neighbour: float = 0.1
     weight_same_section: float = 0.12
     label_share: float = 0.3
@@ -125,11 +128,14 @@ def rank_sentences(
     return sorted(found.values(), key=lambda r: (-r.score, r.evidence, r.start))
 
 
-def _label_words(labels: Iterable[LabelVote], share: float) -> frozenset[str]:
-    """Content words of the captions of the labels that the image most likely shows."""
-    return frozenset(
-        t.key for v in labels if v.share >= share for t in state(f"{v.label.replace('-', ' ')} . {v.caption}").tokens
-    )
+def _label_words(labels: Iterable[LabelVote], share: float) -> dict[str, float]:
+    """Words for what the image most likely shows -> weight; the label's own words count more than its caption's."""
+    found: dict[str, float] = {}
+    for vote in labels:
+        if vote.share >= share:
+            found |= {t.key: 1.0 for t in state(vote.caption).tokens}
+            found |= {t.key: 3.0 for t in state(vote.label.replace("-", " ").replace("_", " ")).tokens}
+    return found
 
 
 def _evidence_bonus(source: Evidence, top: float, kind: QuestionKind, settings: ExtractSettings) -> float:
@@ -144,17 +150,33 @@ def _evidence_bonus(source: Evidence, top: float, kind: QuestionKind, settings: 
     return bonus
 
 
-def _shown_shares(evidence: Sequence[Evidence], shown: frozenset[str]) -> dict[int, float]:
-    """How far each passage speaks of what the image shows, 1 for the one that does most; headings count twice."""
+def _shown_shares(evidence: Sequence[Evidence], shown: Mapping[str, float]) -> dict[int, float]:
+    """How far the section of each passage speaks of what the image shows, 1 for the one that does most.
+
+    A word counts by its rarity among the passages (idf), twice in a heading.
+    """
     if not shown:
         return {}
-    counts: dict[int, float] = {}
-    for source in evidence:
-        if source.kind == "passage":
-            heading = _heading_keys(source)
-            counts[source.n] = len(_text_keys(source.text) & shown) + 2.0 * len(heading & shown)
+    passages = [e for e in evidence if e.kind == "passage"]
+    bodies = {e.n: _text_keys(e.text) for e in passages}
+    headings = {e.n: _heading_keys(e) for e in passages}
+    rarity = {
+        word: weight * math.log((len(passages) + 1) / (0.5 + sum(word in bodies[n] | headings[n] for n in bodies)))
+        for word, weight in shown.items()
+    }
+    counts = {
+        n: sum(w for word, w in rarity.items() if word in bodies[n])
+        + 2.0 * sum(w for word, w in rarity.items() if word in headings[n])
+        for n in bodies
+    }
     most = max(counts.values(), default=0.0)
-    return {n: (count / most) ** 2 for n, count in counts.items()} if most else {}
+    if most <= 0:
+        return {}
+    sections: dict[tuple[str | None, tuple[str, ...]], float] = {}
+    for e in passages:
+        place = (e.document_id, e.section_path)
+        sections[place] = max(sections.get(place, 0.0), counts[e.n])
+    return {e.n: max(0.0, sections[e.document_id, e.section_path] / most) ** 2 for e in passages}
 
 
 @lru_cache(maxsize=8_192)
@@ -185,7 +207,7 @@ def _facets(text: str, statement: Statement, kind: QuestionKind) -> frozenset[Fa
 
 
 def _sentence_bonus(
-    text: str, statement: Statement, kind: QuestionKind, shown: frozenset[str], settings: ExtractSettings
+    text: str, statement: Statement, kind: QuestionKind, shown: Mapping[str, float], settings: ExtractSettings
 ) -> float:
     keys = {t.key for t in statement.tokens}
     bonus = 0.0
@@ -193,10 +215,15 @@ def _sentence_bonus(
         hit = len(kind.identifiers & keys) / len(kind.identifiers)
         bonus += settings.weight_identifier * hit * (1.0 if statement.row else 0.5)
     if shown:
-        bonus += 0.5 * settings.weight_label * len(keys & shown) / len(shown)
-    if len(keys) < 4:
+        bonus += 0.3 * settings.weight_label * sum(w for k, w in shown.items() if k in keys) / sum(shown.values())
+    if len(keys) < 4 or _is_caption(text, statement):
         bonus -= 0.15
     return bonus
+
+
+def _is_caption(text: str, statement: Statement) -> bool:
+    """Whether a line has no sentence's end, as captions of figures have."""
+    return not (text.rstrip().endswith((".", "!", "?", ":", ";")) or statement.row or _STEP.match(text))
 
 
 def _is_heading(text: str, source: Evidence) -> bool:

@@ -70,12 +70,13 @@ RELATIONS = frozenset(stem(w) for w in "because cause before after than through 
 """Stems of words whose two sides must not change places."""
 
 IMPERATIVES = frozenset(
-    "check close open stop start switch replace clean tighten loosen remove drain fill lock measure turn set reduce lower "
-    "raise wait put take inspect adjust grease call report isolate press hold cut run reset vent bleed look test repeat "
-    "enter use keep move align clear shut secure fit pull push do never always make ensure let leave wear read lift lower "
-    "block drive grind install mount insert pump record renew release rinse screw send slow stay store verify warm wash "
-    "weld wipe write increase decrease apply bring change compare confirm connect disconnect cool cover feed find flush "
-    "get give heat inform mark note pour prepare protect purge refill rotate sample select shift track try wind".split()
+    "adjust align always apply bleed block bring call change check clean clear close compare confirm connect cool "
+    "cover cut decrease disconnect do drain drive ensure enter feed fill find fit flush get give grease grind "
+    "heat hold increase inform insert inspect install isolate keep leave let lift lock look loosen lower make "
+    "mark measure mount move never note open pour prepare press protect pull pump purge push put raise read "
+    "record reduce refill release remove renew repeat replace report reset rinse rotate run sample screw secure "
+    "select send set shift shut slow start stay stop store switch take test tighten track try turn use vent "
+    "verify wait warm wash wear weld wind wipe write".split()
 )
 """First words of instructions."""
 
@@ -95,7 +96,7 @@ for _group in _SYNONYMS.replace("\n", "|").split("|"):
             SYNONYMS[stem(_word)] = stem(_head)
 
 _FRAMING = """
-manual document note notes state states according say says describe indicate indicated mean means refer following follow
+manual guide document note notes state states according say says describe indicate indicated mean means refer following follow
 ensure make sure need needed necessary must should shall may might please make answer step order carry perform
 information given give provide provided based mention mentioned specify specified recommend recommended require required
 therefore thus however additionally furthermore also important value use used using reason

@@ -38,25 +38,31 @@ _UNITS = [(re.compile(rf"\b(?:{pattern})\b"), kinds) for pattern, kinds in _WANT
 _QUANTITY = re.compile(
     r"\bhow (?:much|many|often|long|high|low|far|fast|hot|cold|warm|large|big|wide|deep|thick|tight|heavy|close|soon"
     r"|loud)\b"
-    r"|\b(?:what|which|at what|to what|from what|up to what|above which|below which)\b[^?]{0,60}?\b(?:torque|pressure|"
+    r"|\b(?:what|which)\b[^?]{0,60}?\b(?:torque|pressure|"
     r"temperature|speed|interval|limits?|value|gap|clearance|flow|level|voltage|current|power|distance|thickness|width|"
     r"diameter|weight|quantity|capacity|rate|tension|force|ratio|content|setpoint|setting|misalignment|backlash|"
-    r"viscosity|resistance|time|percentage|angle|vibration|number of|amount|height|length|depth|load|size|tolerance|range|offset|width)\b"
-    r"|\b(?:maximum|minimum|max|min|limit|permitted|permissible|allowed|allowable|nominal|rated|largest|smallest|highest"
+    r"viscosity|resistance|time|percentage|angle|vibration|number of|amount|point|height|length|depth|load|size"
+    r"|tolerance|"
+    r"range|offset)\b"
+    r"|\b(?:maximum|minimum|max|min|limit|permitted|permissible|allowed|allowable|nominal|rated|largest|smallest"
+    r"|highest"
     r"|lowest|too (?:much|little|hot|high|low|long|deep|wide))\b|\btorque\b"
 )
 _PROCEDURE = re.compile(
     r"\bhow (?:do|to|can|should|must|is|are|shall)\b|\bwhat (?:should|must|do|shall|can) (?:i|we|the|be|an?|you|one)\b"
-    r"|\bwhat (?:is|has) to (?:be done|do)\b|\bwhat to do\b|\bsteps?\b|\bprocedure\b|\bwhat (?:action|next)\b|\bwhat now\b"
+    r"|\bwhat (?:is|has) to (?:be done|do)\b|\bwhat to do\b|\bsteps?\b|\bprocedure\b|\bwhat (?:action|next)\b"
+    r"|\bwhat now\b"
     r"|\bwhat (?:is|are) done\b|\bwhat happens\b|\bwhat do\b"
     r"|\b(?:do|may|can|should|must|shall) (?:i|we|they|one)\b|\bwhere do\b|\bgood enough\b|\ball right\b"
 )
 _CAUSE = re.compile(
-    r"\bwhy\b|\bcauses?d?\b|\breasons?\b|\bwhat (?:leads|makes)\b|\bdue to\b|\bwhat is wrong\b|\bdone wrong\b|\bwent wrong\b|\bhow come\b"
+    r"\bwhy\b|\bcauses?d?\b|\breasons?\b|\bwhat (?:leads|makes)\b|\bdue to\b|\bwhat is wrong\b|\bdone wrong\b"
+    r"|\bwent wrong\b|\bhow come\b"
     r"|\bwhat (?:was|is|lies) behind\b|\bwhat happened\b|\bwhere does\b[^?]*\bcome from\b"
 )
 _PART = re.compile(
-    r"\b(?:part|order|spare|type|article)[ -]?(?:number|no)?\b|\bwhich (?:part|tool|gauge|grease|oil|seal|bearing|filter|"
+    r"\b(?:part|order|spare|type|article)[ -]?(?:number|no)?\b|\bwhich (?:part|tool|gauge|grease|oil|seal|bearing"
+    r"|filter|"
     r"nozzle|hose|pump|valve|key|gasket|lubricant|element|standard|fuse|sensor|switch|wrench|crane|fluid|electrode)\b"
     r"|\bwhat (?:grease|oil|tool|seal|lubricant|fluid|filter|part|gas|type|kind)\b"
 )
