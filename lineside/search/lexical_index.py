@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +46,16 @@ class LexicalIndex:
         self.unseen_idf = float(np.log1p((self.n_rows + 0.5) / 0.5))
 
         by_row = np.argsort(self.rows, kind="stable")
+        self._row_tf_part = self.tf_part[by_row]
         self._row_terms = np.repeat(np.arange(len(vocabulary), dtype=np.int32), counts)[by_row]
         self._row_indptr = np.concatenate([[0], np.cumsum(np.bincount(self.rows, minlength=self.n_rows))])
 
-    def scores(self, weights: Mapping[int, float], span: tuple[int, int]) -> Floats:
+    def scores(self, weights: Iterable[tuple[int, float]], span: tuple[int, int]) -> Floats:
         """BM25F of the rows `[span)` for term ids with weights, (n,) float32."""
         start, end = span
         whole = end - start == self.n_rows
         found = np.zeros(end - start, np.float32)
-        for term, weight in weights.items():
+        for term, weight in weights:
             first, last = self.indptr[term], self.indptr[term + 1]
             rows = self.rows[first:last]
             if not whole:
@@ -69,6 +70,41 @@ class LexicalIndex:
         rows = self.rows[self.indptr[term] : self.indptr[term + 1]]
         left = int(np.searchsorted(rows, span[0]))
         return left < len(rows) and int(rows[left]) < span[1]
+
+    def expansion(self, rows: Rows, weights: Floats, count: int) -> tuple[NDArray[np.int32], Floats]:
+        """The terms that best tell these weighted rows from the rest: (t,) ids and weights that sum to 1.
+
+        Weight of a term: idf times the weighted mean of its saturated frequency, in the manner of relevance models
+        (Lavrenko and Croft 2001; Abdul-Jaleel et al. 2004, "UMass at TREC 2004", RM3).
+        """
+        spans = [(int(self._row_indptr[row]), int(self._row_indptr[row + 1])) for row in rows]
+        terms = np.concatenate([self._row_terms[a:b] for a, b in spans])
+        if not len(terms) or not count:
+            return _NO_ROWS, np.empty(0, np.float32)
+        values = np.concatenate([self._row_tf_part[a:b] * w for (a, b), w in zip(spans, weights, strict=True)])
+        values *= self.idf[terms]
+        distinct, place = np.unique(terms, return_inverse=True)
+        mass = np.bincount(place, weights=values).astype(np.float32)
+        if len(distinct) > count:
+            chosen = np.argpartition(mass, len(mass) - count)[-count:]
+            distinct, mass = distinct[chosen], mass[chosen]
+        return distinct, mass / max(float(mass.sum()), 1e-9)
+
+    def share(self, rows: Rows, idf: Mapping[int, float], total: float) -> Floats:
+        """Share (m,) of the idf mass of these terms that each row contains."""
+        found = np.zeros(len(rows), np.float32)
+        for term, value in idf.items():
+            containing = self.rows[self.indptr[term] : self.indptr[term + 1]]
+            found[np.isin(rows, containing)] += value
+        return found / np.float32(max(total, 1e-9))
+
+    def coverage(self, rows: Sequence[int], idf: Mapping[int, float]) -> float:
+        """The greatest idf mass of these terms that one of the rows contains."""
+        if not rows or not idf:
+            return 0.0
+        weight = np.zeros(len(self.terms), np.float32)
+        weight[list(idf)] = list(idf.values())
+        return max(float(weight[self.row_terms(row)].sum()) for row in rows)
 
     def row_terms(self, row: int) -> NDArray[np.int32]:
         """Distinct term ids of a row, ascending."""

@@ -18,13 +18,16 @@ class QuestionTerms:
     `weights`: term id -> weight of the lexical score, context and label terms included.
     `idf`: term id -> idf of the question's own known terms; `idf_total` counts its unknown terms too.
     `identifiers`: term id -> idf of the identifiers among them. `unknown`: terms that occur in no searched row.
-    `missing_identifiers`: unknown identifiers, without their mark.
+    `unknown_mass`: the idf that terms seen nowhere would have, summed over them. `identifier_mass`: idf of all
+    identifiers, unknown ones included. `missing_identifiers`: unknown identifiers, without their mark.
     """
 
     weights: dict[int, float]
     idf: dict[int, float]
     idf_total: float
     identifiers: dict[int, float]
+    identifier_mass: float
+    unknown_mass: float
     unknown: tuple[str, ...]
     missing_identifiers: tuple[str, ...]
 
@@ -37,10 +40,7 @@ def question_terms(
     span: tuple[int, int],
     settings: LexicalSettings,
 ) -> QuestionTerms:
-    """Analyses a question against the rows `[span)`; captions of voted labels come with their weights.
-
-    The words of an identifier ("e", "452" of "E-452") count half: the identifier itself says it.
-    """
+    """Analyses a question against the rows `[span)`; captions of voted labels come with their weights."""
     counts = Counter(terms(text))
     weights: dict[int, float] = {}
     idf: dict[int, float] = {}
@@ -67,7 +67,16 @@ def question_terms(
         term_id = index.term_ids.get(term)
         if term_id is not None:
             weights[term_id] = weights.get(term_id, 0.0) + weight
-    return QuestionTerms(weights, idf, total, identifiers, tuple(dict.fromkeys(unknown)), tuple(missing))
+    return QuestionTerms(
+        weights=weights,
+        idf=idf,
+        idf_total=total,
+        identifiers=identifiers,
+        identifier_mass=sum(identifiers.values()) + len(missing) * index.unseen_idf,
+        unknown_mass=len(unknown) * index.unseen_idf,
+        unknown=tuple(unknown),
+        missing_identifiers=tuple(missing),
+    )
 
 
 def _context_weights(context: str, index: LexicalIndex, settings: LexicalSettings) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,14 @@ from lineside.schema import Evidence, Filters, LabelVote
 from lineside.search.answerability import AnswerabilityFeatures, answerability
 from lineside.search.collapse import collapse
 from lineside.search.contract import ScoredSentence, SearchQuery, SearchResult, Signals, Vector
-from lineside.search.dense_field import DenseField, DenseScan, FieldPart, best
+from lineside.search.dense_field import DenseField, DenseScan, FieldPart
 from lineside.search.evidence import EvidenceRows
 from lineside.search.filters import FilterColumns, Scope
-from lineside.search.fusion import Signal, fuse
+from lineside.search.image_ranking import rank_images
 from lineside.search.label_votes import vote
 from lineside.search.lexical_index import LexicalIndex
-from lineside.search.question import QuestionTerms, question_terms
+from lineside.search.passage_ranking import Evidenced, Ranking, rank_passages, reranked
+from lineside.search.question import question_terms
 from lineside.search.sentence_scores import ShardSentences, question_weights, score_sentences
 from lineside.search.settings import RerankSettings, SearchSettings
 from lineside.shards.images import StoredImage
@@ -131,19 +133,17 @@ class ReleaseIndex:
         scopes = [self._scope(q.family, span, q.filters) for q, span in zip(queries, spans, strict=True)]
         image_scans = self._joint.scan([q.image_vector for q in queries], spans)
         votes = [self._vote(q, s, scan) for q, s, scan in zip(queries, scopes, image_scans, strict=True)]
-        texts = [self._text_vector(q, v) for q, v in zip(queries, votes, strict=True)]
-        joints = [_mean([q.joint_text_vector, q.image_vector]) for q in queries]
-        text_scans = self._text.scan(texts, spans)
-        joint_scans = self._joint.scan(joints, spans)
-        joint_text_scans = self._joint.scan([q.joint_text_vector for q in queries], spans)
+        text_scans = self._text.scan([self._text_vector(q, v) for q, v in zip(queries, votes, strict=True)], spans)
+        # Without a frame the question alone is the joint signal: one product serves both.
+        only_text = [None if q.image_vector is None else q.joint_text_vector for q in queries]
+        joint_scans = self._joint.scan([_mean([q.joint_text_vector, q.image_vector]) for q in queries], spans)
+        joint_text_scans = self._joint.scan(only_text, spans)
         dense_ms = (time.perf_counter() - started) * 1000
         results = []
         for i, query in enumerate(queries):
-            begun = time.perf_counter()
-            one = _Search(self, query, scopes[i], votes[i], text_scans[i], joint_scans[i])
-            images = (image_scans[i], joint_text_scans[i])
-            result = one.result(images, dense_ms, begun)
-            results.append(result)
+            joint_text = joint_scans[i] if query.image_vector is None else joint_text_scans[i]
+            scans = _Scans(text_scans[i], joint_scans[i], joint_text, image_scans[i])
+            results.append(_Search(self, query, scopes[i], votes[i], scans).result(dense_ms))
         return results
 
     def _scope(self, family: str | None, span: tuple[int, int], filters: Filters) -> Scope:
@@ -173,7 +173,8 @@ class ReleaseIndex:
         shares = np.array([share for share, _ in counted], np.float32)
         captions = shares @ self._text.vectors(np.array([row for _, row in counted], np.int64))
         own = np.zeros_like(captions) if query.text_vector is None else query.text_vector
-        return _mean([own + np.float32(settings.label_dense_weight) * captions])
+        extended = own + np.float32(settings.label_dense_weight) * captions
+        return extended / np.float32(max(float(np.linalg.norm(extended)), 1e-9))
 
     def _shard_of(self, row: int) -> int:
         return bisect_right(self._starts, row) - 1
@@ -201,29 +202,33 @@ def _reranker(settings: RerankSettings) -> Reranker | None:
     return CrossEncoder(settings.model, settings.max_tokens)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scans:
+    """A question's cosines: sentence space, joint space (question and frame, question alone, frame alone)."""
+
+    text: DenseScan | None
+    joint: DenseScan | None
+    joint_text: DenseScan | None
+    image: DenseScan | None
+
+
 def _mean(vectors: Sequence[Vector | None]) -> Vector | None:
     """The normalised sum of the vectors that are there."""
     present = [v for v in vectors if v is not None]
     if not present:
         return None
-    total = np.sum(present, axis=0, dtype=np.float32)
-    norm = float(np.linalg.norm(total))
+    if len(present) == 1:
+        return present[0]
+    total: Vector = np.sum(present, axis=0, dtype=np.float32)
+    norm = np.float32(np.linalg.norm(total))
     return total / norm if norm > 0 else total
 
 
 class _Search:
-    """One question against a release: candidates, fusion, evidence, sentences, signals."""
+    """One question against a release: rankings, evidence, sentences, signals."""
 
-    def __init__(
-        self,
-        index: ReleaseIndex,
-        query: SearchQuery,
-        scope: Scope,
-        votes: Votes,
-        text: DenseScan | None,
-        joint: DenseScan | None,
-    ) -> None:
-        self.index, self.query, self.scope, self.votes, self.text, self.joint = index, query, scope, votes, text, joint
+    def __init__(self, index: ReleaseIndex, query: SearchQuery, scope: Scope, votes: Votes, scans: _Scans) -> None:
+        self.index, self.query, self.scope, self.votes, self.scans = index, query, scope, votes, scans
         self.settings = index.settings
         images = self.settings.images
         captions = [
@@ -231,97 +236,86 @@ class _Search:
             for vote, _ in votes
             if vote.share >= images.vote_share_min
         ]
-        self.terms: QuestionTerms = question_terms(
+        self.terms = question_terms(
             query.text, query.context, captions, index._lexical, scope.span, self.settings.lexical
         )
-        self.lexical = index._lexical.scores(self.terms.weights, scope.span)
+        self.lexical = index._lexical.scores(self.terms.weights.items(), scope.span)
 
-    def result(self, images: tuple[DenseScan | None, DenseScan | None], dense_ms: float, begun: float) -> SearchResult:
+    def result(self, dense_ms: float) -> SearchResult:
+        begun = time.perf_counter()
         passages = self._passages()
-        pictures = self._images(*images, first=len(passages) + 1)
-        ranked_ms = (time.perf_counter() - begun) * 1000
+        pictures = self._images(first=len(passages) + 1)
+        ranked = time.perf_counter()
         sentences = self._score_sentences(passages)
-        evidence = tuple(e for _, e in passages) + pictures
         signals = self._signals(passages, sentences)
         return SearchResult(
             release=self.index.release,
-            evidence=evidence,
+            evidence=(*(e for _, e in passages), *(e for _, e in pictures)),
             sentences=tuple(sentences),
             labels=tuple(v for v, _ in self.votes),
             signals=signals,
             stages_ms={
                 "dense": dense_ms,
-                "rank": ranked_ms,
-                "sentences": (time.perf_counter() - begun) * 1000 - ranked_ms,
+                "rank": (ranked - begun) * 1000,
+                "sentences": (time.perf_counter() - ranked) * 1000,
             },
         )
 
-    def _lexical_at(self, rows: Rows) -> Floats:
-        return self.lexical[rows - self.scope.span[0]]
-
-    def _candidates(self, allowed: Rows) -> Rows:
-        """Union of the best rows of every signal, ascending."""
-        n = self.settings.candidates
-        found = [scan.top(allowed, n)[0] for scan in (self.text, self.joint) if scan is not None]
-        rows, scores = best(allowed, self._lexical_at(allowed), n)
-        found.append(rows[scores > 0])
-        return np.unique(np.concatenate(found))
-
     def _passages(self) -> list[tuple[int, Evidence]]:
-        rows = self._candidates(self.scope.passages)
-        if not len(rows):
+        if not len(self.scope.passages):
             return []
-        weights = self.settings.fusion
-        lexical = self._lexical_at(rows)
-        signals = [Signal(lexical, weights.lexical)]
-        scores = {"lexical": lexical}
-        if self.text is not None:
-            scores["dense"] = self.text.at(rows)
-            signals.append(Signal(scores["dense"], weights.dense))
-        if self.joint is not None and weights.joint:
-            scores["joint"] = self.joint.at(rows)
-            signals.append(Signal(scores["joint"], weights.joint))
-        fused = fuse(signals)
-        if self.terms.identifiers:
-            scores["identifier"] = self._identifier_share(rows)
-            fused = fused + np.float32(weights.identifier) * scores["identifier"]
-        order = np.argsort(-fused, kind="stable")
-        if self.index._reranker is not None:
-            order, fused = self._rerank(rows, order, fused)
-        order = order[: 3 * self.query.k + 8]
+        index = self.index
+        question = Evidenced(self.scans.text, self.scans.joint, self.terms, self.lexical, self.scope.span[0])
+        ranking = rank_passages(self.scope.passages, question, index._text, index._lexical, self.settings)
+        if index._reranker is not None:
+            texts = [index._template(int(row)).text for row in ranking.rows[: self.settings.rerank.candidates]]
+            ranking = reranked(ranking, index._reranker.score(self.query.text, texts), self.settings.rerank.weight)
+        head = ranking.rows[: 2 * self.query.k + 8]
         settings = self.settings.collapse
         kept = collapse(
-            rows[order],
-            self.index._text.vectors(rows[order]),
-            self.index._hashes[rows[order]],
-            self.query.k,
-            settings.cosine,
-            self._same_words,
+            head, index._text.vectors(head), index._hashes[head], self.query.k, settings.cosine, self._same_words
         )
-        found = []
-        for n, (position, folded) in enumerate(kept, start=1):
-            at = order[position]
-            row = int(rows[at])
-            evidence = self.index._evidence.evidence(
-                row,
-                self.index._shard_of(row),
-                n,
-                float(fused[at]),
-                {name: float(values[at]) for name, values in scores.items()},
-                tuple(self.index._ids[int(rows[order[f]])] for f in folded),
-            )
-            found.append((row, evidence))
-        return found
+        return self._evidence(ranking, kept, first=1)
 
-    def _identifier_share(self, rows: Rows) -> Floats:
-        """Share of the idf of the question's identifiers that each row contains."""
-        found = np.zeros(len(rows), np.float32)
-        lexical = self.index._lexical
-        for term, idf in self.terms.identifiers.items():
-            containing = lexical.rows[lexical.indptr[term] : lexical.indptr[term + 1]]
-            found[np.isin(rows, containing)] += idf
-        missing = len(self.terms.missing_identifiers) * lexical.unseen_idf
-        return found / np.float32(sum(self.terms.identifiers.values()) + missing)
+    def _images(self, first: int) -> list[tuple[int, Evidence]]:
+        allowed = self.scope.images
+        if not len(allowed) or not self.query.k_images:
+            return []
+        index, settings = self.index, self.settings.images
+        ranking = rank_images(
+            allowed,
+            self.scans.image,
+            self.scans.joint_text,
+            self.scans.text,
+            self.lexical[allowed - self.scope.span[0]],
+            sum(weight * float(index._lexical.idf[t]) for t, weight in self.terms.weights.items()),
+            self.settings.candidates,
+            settings,
+        )
+        head = ranking.rows[: 3 * self.query.k_images + 4]
+        kept = collapse(
+            head,
+            index._joint.vectors(head),
+            np.arange(len(head), dtype=np.int64),  # equal captions do not make images equal
+            self.query.k_images,
+            settings.duplicate_cosine,
+            lambda one, other: index._labels[one] == index._labels[other],
+        )
+        return self._evidence(ranking, kept, first)
+
+    def _evidence(self, ranking: Ranking, kept: list[tuple[int, list[int]]], first: int) -> list[tuple[int, Evidence]]:
+        index = self.index
+        rows = ranking.rows[: kept[-1][0] + 1].tolist() if kept else []
+        fused = ranking.fused.tolist()
+        scores = {name: values.tolist() for name, values in ranking.scores.items()}
+        found = []
+        for n, (place, folded) in enumerate(kept, start=first):
+            row = rows[place]
+            duplicates = tuple(index._ids[ranking.rows[f]] for f in folded)
+            signals = {name: values[place] for name, values in scores.items()}
+            shard = index._shard_of(row)
+            found.append((row, index._evidence.evidence(row, shard, n, fused[place], signals, duplicates)))
+        return found
 
     def _same_words(self, one: int, other: int) -> bool:
         """Whether two rows share most terms and do not differ in a number or identifier."""
@@ -333,76 +327,10 @@ class _Search:
             return False
         return not any(c.isdigit() for t in np.setxor1d(a, b, assume_unique=True) for c in lexical.terms[t])
 
-    def _rerank(self, rows: Rows, order: Rows, fused: Floats) -> tuple[Rows, Floats]:
-        settings = self.settings.rerank
-        head = order[: settings.candidates]
-        reranker = self.index._reranker
-        if reranker is None:
-            return order, fused
-        texts = [self.index._template(int(rows[i])).text for i in head]
-        mixed = fused.copy()
-        # The head stays above the rest: the cross-encoder has not read the rest.
-        floor = float(fused[order[settings.candidates]]) if len(order) > settings.candidates else 0.0
-        scores = reranker.score(self.query.text, texts)
-        mixed[head] = floor + settings.weight * scores + (1 - settings.weight) * (fused[head] - floor)
-        return np.argsort(-mixed, kind="stable"), mixed
-
-    def _images(self, image: DenseScan | None, joint_text: DenseScan | None, first: int) -> tuple[Evidence, ...]:
-        allowed = self.scope.images
-        if not len(allowed) or not self.query.k_images:
-            return ()
-        settings = self.settings.images
-        n = self.settings.candidates
-        scans = {"image": image, "joint": joint_text, "dense": self.text}
-        weights = {
-            "image": settings.image_weight,
-            "joint": settings.joint_text_weight,
-            "dense": settings.caption_weight,
-        }
-        present = {name: scan for name, scan in scans.items() if scan is not None}
-        lexical = self._lexical_at(allowed)
-        found = [scan.top(allowed, n)[0] for scan in present.values()]
-        rows, best_lexical = best(allowed, lexical, n)
-        rows = np.unique(np.concatenate([*found, rows[best_lexical > 0]]))
-        if not len(rows):
-            return ()
-        scores = {name: scan.at(rows) for name, scan in present.items()}
-        scores["lexical"] = self._lexical_at(rows)
-        share = scores["lexical"] / max(
-            sum(w * self.index._lexical.idf[t] for t, w in self.terms.weights.items()), 1e-9
-        )
-        total = settings.caption_lexical_weight + sum(weights[name] for name in present)
-        summed = np.sum([weights[name] * scores[name] for name in present], axis=0) if present else 0.0
-        fused = ((summed + settings.caption_lexical_weight * share.clip(0, 1)) / total).astype(np.float32)
-        order = np.argsort(-fused, kind="stable")[: 4 * self.query.k_images]
-        order = order[fused[order] >= settings.score_floor]
-        joint = self.index._joint
-        kept = collapse(
-            rows[order],
-            joint.vectors(rows[order]),
-            np.arange(len(order), dtype=np.int64),  # equal captions do not make images equal
-            self.query.k_images,
-            settings.duplicate_cosine,
-            lambda one, other: self.index._labels[one] == self.index._labels[other],
-        )
-        return tuple(
-            self.index._evidence.evidence(
-                int(rows[order[position]]),
-                self.index._shard_of(int(rows[order[position]])),
-                n,
-                float(fused[order[position]]),
-                {name: float(values[order[position]]) for name, values in scores.items()},
-                tuple(self.index._ids[int(rows[order[f]])] for f in folded),
-            )
-            for n, (position, folded) in enumerate(kept, start=first)
-        )
-
     def _score_sentences(self, passages: list[tuple[int, Evidence]]) -> list[ScoredSentence]:
-        settings = self.settings.sentences
-        index = self.index
-        unseen = len(self.terms.unknown) * index._lexical.unseen_idf
-        weights = question_weights(self.terms.idf, unseen, index._lexical.terms, settings)
-        vector = None if self.query.text_vector is None else self.query.text_vector
+        index, settings = self.index, self.settings.sentences
+        weights = question_weights(self.terms.idf, self.terms.unknown_mass, index._lexical.terms, settings)
+        vector = self.scans.text.vector if self.scans.text is not None else None
         chosen = []
         for row, evidence in passages[: settings.passages]:
             shard = index._shard_of(row)
@@ -410,32 +338,24 @@ class _Search:
         return score_sentences(chosen, vector, weights, settings)
 
     def _signals(self, passages: list[tuple[int, Evidence]], sentences: list[ScoredSentence]) -> Signals:
-        lexical = self.index._lexical
-        contained: set[int] = set()
-        coverage = 0.0
-        for row, _ in passages:
-            terms = set(lexical.row_terms(row).tolist())
-            contained |= terms & self.terms.identifiers.keys()
-            mass = sum(idf for term, idf in self.terms.idf.items() if term in terms)
-            coverage = max(coverage, mass / self.terms.idf_total if self.terms.idf_total else 0.0)
-        dense = 0.0
-        if self.query.text_vector is not None and passages:
-            rows = np.array([row for row, _ in passages], np.int64)
-            dense = float((self.index._text.vectors(rows) @ self.query.text_vector).max())
-        unretrieved = [lexical.terms[t].removeprefix("#") for t in self.terms.identifiers if t not in contained]
-        missing = (*self.terms.missing_identifiers, *unretrieved)
-        unknown_mass = len(self.terms.unknown) * lexical.unseen_idf
+        lexical, terms = self.index._lexical, self.terms
+        rows = [row for row, _ in passages]
+        coverage = lexical.coverage(rows, terms.idf) / terms.idf_total if terms.idf_total else 0.0
+        scores = [e.scores["dense"] for _, e in passages if "dense" in e.scores]
+        retrieved = set(np.concatenate([lexical.row_terms(r) for r in rows]).tolist()) if terms.identifiers else set()
+        unretrieved = [lexical.terms[t].removeprefix("#") for t in terms.identifiers if t not in retrieved]
+        missing = (*terms.missing_identifiers, *unretrieved) if rows else terms.missing_identifiers
         features = AnswerabilityFeatures(
-            dense=dense,
+            dense=max(scores, default=0.0),
             coverage=coverage,
             sentence=max((s.score for s in sentences), default=0.0),
-            unknown_share=unknown_mass / self.terms.idf_total if self.terms.idf_total else 0.0,
+            unknown_share=terms.unknown_mass / terms.idf_total if terms.idf_total else 0.0,
             missing_identifiers=len(missing),
         )
         return Signals(
-            dense=dense,
+            dense=features.dense,
             coverage=coverage,
-            unknown_terms=self.terms.unknown,
+            unknown_terms=terms.unknown,
             missing_identifiers=missing,
             answerability=answerability(features) if passages else 0.0,
         )

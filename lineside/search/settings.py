@@ -12,10 +12,10 @@ class _Settings(BaseModel):
 class LexicalSettings(_Settings):
     """BM25F: a term's frequency is weighted by field before it saturates (Robertson and Zaragoza 2009, section 3.6)."""
 
-    k1: float = Field(1.2, ge=0, le=5, description="saturation: larger lets repeated terms count for more")
-    body_b: float = Field(0.75, ge=0, le=1, description="how far a long body is discounted")
+    k1: float = Field(1.6, ge=0, le=5, description="saturation: larger lets repeated terms count for more")
+    body_b: float = Field(0.55, ge=0, le=1, description="how far a long body is discounted")
     heading_b: float = Field(0.3, ge=0, le=1, description="how far a long heading is discounted")
-    heading_weight: float = Field(1.0, ge=0, le=20, description="an occurrence in the heading against one in the body")
+    heading_weight: float = Field(3.0, ge=0, le=20, description="an occurrence in the heading against one in the body")
     identifier_boost: float = Field(2.0, ge=0, le=20, description="factor on the idf of identifiers in the question")
     context_word_weight: float = Field(0.1, ge=0, le=1, description="a word of the context against one of the question")
     context_identifier_weight: float = Field(0.5, ge=0, le=1)
@@ -25,10 +25,22 @@ class LexicalSettings(_Settings):
 class FusionSettings(_Settings):
     """Weights of the signals after normalisation; they are relative: present signals are scaled to sum 1."""
 
-    dense: float = Field(0.5, ge=0, le=10)
-    lexical: float = Field(0.5, ge=0, le=10)
+    dense: float = Field(0.45, ge=0, le=10)
+    lexical: float = Field(0.55, ge=0, le=10)
     joint: float = Field(0.05, ge=0, le=10, description="question and frame against passages in the joint space")
-    identifier: float = Field(0.6, ge=0, le=10, description="added for the share of the question's identifiers found")
+    identifier: float = Field(
+        2.0, ge=0, le=10, description="times the share of the question's identifiers found, added"
+    )
+
+
+class FeedbackSettings(_Settings):
+    """Pseudo-relevance feedback: the best passages of a first ranking extend the question."""
+
+    passages: int = Field(5, ge=0, le=50, description="passages that extend it; 0 switches feedback off")
+    sharpness: float = Field(3.0, ge=0, le=50, description="a passage weighs exp(sharpness * (score - best score))")
+    dense_weight: float = Field(0.6, ge=0, le=5, description="mean of the passages' vectors against the question's")
+    term_weight: float = Field(0.35, ge=0, le=5, description="mass of the added terms against the question's")
+    terms: int = Field(20, ge=0, le=200, description="terms added")
 
 
 class ImageSettings(_Settings):
@@ -83,6 +95,7 @@ class SearchSettings(_Settings):
     verify: bool = Field(True, description="hash every file of a shard when it is opened")
     lexical: LexicalSettings = LexicalSettings()
     fusion: FusionSettings = FusionSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     images: ImageSettings = ImageSettings()
     collapse: CollapseSettings = CollapseSettings()
     sentences: SentenceSettings = SentenceSettings()

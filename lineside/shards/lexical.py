@@ -112,9 +112,7 @@ def read_postings(directory: Path) -> LexicalPostings:
     source = directory / _DIRECTORY
     try:
         vocabulary = tuple((source / "terms.txt").read_bytes().decode().split("\n")[:-1])
-        arrays = {
-            n: np.load(source / f"{n}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray) for n in _ARRAYS
-        }
+        arrays = {n: np.load(source / f"{n}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray) for n in _ARRAYS}
     except (OSError, ValueError) as error:
         raise ShardError(f"{source} cannot be read: {error}") from error
     wrong = [n for n, dtype in _ARRAYS.items() if arrays[n].dtype != dtype or arrays[n].ndim != 1]

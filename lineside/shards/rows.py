@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from lineside.analysis import sentences
-from lineside.documents import Document, Figure, Frame, Page, Passage, Section
+from lineside.documents import Document, Figure, Frame, Page, Passage, Section, Table
 from lineside.errors import ShardError
 
 KINDS = ("passage", "figure", "frame")
@@ -66,6 +66,7 @@ DOCUMENT_SCHEMA = pa.schema(
         ("text", pa.large_string()),
         ("pages", pa.list_(_PAGE)),
         ("sections", pa.list_(_SECTION)),
+        ("tables", pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32())]))),
     ]
 )
 
@@ -180,6 +181,7 @@ def document_at(table: pa.Table, row: int) -> Document:
     record = table.slice(row, 1).to_pylist()[0]
     record["pages"] = tuple(Page(**page) for page in record["pages"])
     record["sections"] = tuple(Section(**{**s, "path": tuple(s["path"])}) for s in record["sections"])
+    record["tables"] = tuple(Table(**table) for table in record["tables"])
     return Document(**record)
 
 

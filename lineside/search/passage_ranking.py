@@ -1,0 +1,125 @@
+"""Ranks passages: candidates of every signal, fused, corrected by feedback from the best of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineside.search.dense_field import DenseField, DenseScan, best
+from lineside.search.fusion import Signal, fuse
+from lineside.search.lexical_index import LexicalIndex
+from lineside.search.question import QuestionTerms
+from lineside.search.settings import FeedbackSettings, SearchSettings
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Rows (m,) best first, their fused scores (m,) and the scores of each signal (m,) before fusion."""
+
+    rows: Rows
+    fused: Floats
+    scores: dict[str, Floats]
+
+    def reordered(self, order: Rows, fused: Floats) -> Ranking:
+        """The ranking in another order of its positions, with scores (m,) given for the present order."""
+        return Ranking(self.rows[order], fused[order], {name: s[order] for name, s in self.scores.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidenced:
+    """What a question gives the ranking: its scans of the vector spaces, its terms and their lexical scores.
+
+    `lexical` (n,) belongs to the rows from `first` on.
+    """
+
+    text: DenseScan | None
+    joint: DenseScan | None
+    terms: QuestionTerms
+    lexical: Floats
+    first: int
+
+
+def rank_passages(
+    allowed: Rows, question: Evidenced, field: DenseField, index: LexicalIndex, settings: SearchSettings
+) -> Ranking:
+    """Ranks the union of every signal's best rows among `allowed`; every candidate gets every score."""
+    n = settings.candidates
+    lexical_allowed = question.lexical[allowed - question.first]
+    lexical_rows, lexical_top = best(allowed, lexical_allowed, n)
+    found, references = [lexical_rows[lexical_top > 0]], {"lexical": lexical_top}
+    scans = {"dense": question.text, "joint": question.joint if settings.fusion.joint else None}
+    for name, scan in scans.items():
+        if scan is not None:
+            rows, references[name] = scan.top(allowed, n)
+            found.append(rows)
+    rows = np.unique(np.concatenate(found))
+    scores = {name: scan.at(rows) for name, scan in scans.items() if scan is not None}
+    scores["lexical"] = question.lexical[rows - question.first]
+    if question.terms.identifiers:
+        scores["identifier"] = index.share(rows, question.terms.identifiers, question.terms.identifier_mass)
+    weights = {"dense": settings.fusion.dense, "lexical": settings.fusion.lexical, "joint": settings.fusion.joint}
+    bonus = np.float32(settings.fusion.identifier) * scores["identifier"] if "identifier" in scores else 0.0
+    fused = fuse([Signal(scores[name], top, weights[name]) for name, top in references.items()]) + bonus
+    if settings.feedback.passages and len(rows):
+        second = _feedback(rows, fused, question, field, index, settings.feedback)
+        references = {name: _top(second.get(name, scores[name]), n) for name in references}
+        signals = [Signal(second.get(name, scores[name]), top, weights[name]) for name, top in references.items()]
+        fused = fuse(signals) + bonus
+    order = np.argsort(-fused, kind="stable")
+    return Ranking(rows, fused, scores).reordered(order, fused)
+
+
+def _feedback(
+    rows: Rows,
+    fused: Floats,
+    question: Evidenced,
+    field: DenseField,
+    index: LexicalIndex,
+    settings: FeedbackSettings,
+) -> dict[str, Floats]:
+    """Dense and lexical scores (m,) of the candidates for the question extended by the best of them.
+
+    Dense: Rocchio's mean of vectors; lexical: RM3's mixture of terms. Terms come from whole passages, so that both
+    correct each other's misses.
+    """
+    head = np.argsort(-fused, kind="stable")[: settings.passages]
+    weights = np.exp(settings.sharpness * (fused[head] - fused[head[0]]))
+    weights /= weights.sum()
+    found: dict[str, Floats] = {}
+    if question.text is not None and settings.dense_weight:
+        vectors = field.vectors(rows)
+        extended = question.text.vector + np.float32(settings.dense_weight) * (weights @ vectors[head])
+        found["dense"] = vectors @ (extended / np.linalg.norm(extended))
+    if question.terms.weights and settings.term_weight and settings.terms:
+        terms, share = index.expansion(rows[head], weights, settings.terms)
+        share *= np.float32(settings.term_weight * sum(question.terms.weights.values()))
+        span = (question.first, question.first + len(question.lexical))
+        added = index.scores(zip(terms.tolist(), share.tolist(), strict=True), span)
+        found["lexical"] = (question.lexical + added)[rows - question.first]
+    return found
+
+
+def _top(scores: Floats, n: int) -> Floats:
+    return scores if len(scores) <= n else np.partition(scores, len(scores) - n)[-n:]
+
+
+def reranked(ranking: Ranking, scores: Floats, weight: float) -> Ranking:
+    """The ranking with its head reordered by a cross-encoder's scores (h,) in [0, 1] for the first h rows.
+
+    Both scores are scaled to [0, 1] over the head and mixed; the head stays above the rest, which was not read again.
+    """
+    h = len(scores)
+    if not h:
+        return ranking
+    head = ranking.fused[:h]
+    spread = max(float(head[0] - head[-1]), 1e-9)
+    below = float(ranking.fused[h]) if h < len(ranking.fused) else float(head[-1])
+    mixed = ranking.fused.copy()
+    mixed[:h] = below + spread * (weight * scores + (1 - weight) * (head - head[-1]) / spread)
+    order = np.concatenate([np.argsort(-mixed[:h], kind="stable"), np.arange(h, len(mixed))])
+    return ranking.reordered(order, mixed)
