@@ -1,0 +1,38 @@
+"""What the routes need from the application behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from lineside.answering.pipeline import Answerer
+from lineside.documents import Document
+from lineside.shards.images import StoredImage
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the application can answer, and what each stage says: "ready" or what is wrong."""
+
+    ready: bool
+    stages: dict[str, str]
+    release: int | None = None
+
+
+class Service(Protocol):
+    """An application: the pipeline, and the knowledge a citation can be checked in."""
+
+    @property
+    def answerer(self) -> Answerer: ...
+
+    async def document(self, document_id: str) -> Document:
+        """A document of the current release; raises NotFound."""
+        ...
+
+    async def image(self, image_id: str) -> StoredImage:
+        """A figure or a frame's thumbnail; raises NotFound."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Goes through every stage; never raises."""
+        ...
