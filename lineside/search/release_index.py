@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +108,13 @@ class ReleaseIndex:
 
     def __len__(self) -> int:
         return self._starts[-1]
+
+    def passages(self) -> Iterator[tuple[str, str]]:
+        """(passage id, document id) of every passage of the release."""
+        for shard in self._shards:
+            count = shard.manifest.counts["passages"]
+            head = shard.rows.slice(0, count)
+            yield from zip(head.column("id").to_pylist(), head.column("document_id").to_pylist(), strict=True)
 
     def document(self, document_id: str) -> Document:
         """Raises NotFound."""
