@@ -33,6 +33,7 @@ _MIN_FIGURE_PT = 40.0
 _BARE_CAPTION = re.compile(r"^\w+\.?\s*[A-Z]?\d+[a-z]?[.:]?$")
 _MUCH_TEXT = 300  # characters after which a page's own text size counts
 _COVER = 2.2  # times the text size: a cover's type, which says nothing about the order of headings
+_MARGIN = 0.13  # share of the page
 _MAX_CAPTION_PT = 60.0
 _RENDER_SCALE = 2.0  # 144 dpi
 _POOR_TITLE = re.compile(
@@ -249,10 +250,13 @@ class _Writer:
             if f not in chosen and c not in chosen.values():
                 chosen[f] = c
         for f, (box, start) in enumerate(figures):
+            caption = captions[chosen[f]] if f in chosen else None
+            middle = (box.y0 + box.y1) / (2 * content.height)
+            if caption is None and not _MARGIN < middle < 1 - _MARGIN:
+                continue  # an emblem beside a running title
             image = self._render(content, box)
             if image is None:
                 continue
-            caption = captions[chosen[f]] if f in chosen else None
             self.builder.figure(image, caption.text if caption else "", caption.start if caption else start)
 
     def _write_lines(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -17,7 +18,7 @@ _MAX_RULES = 5_000
 _MAX_PATH_SEGMENTS = 2_000
 _RULE_THICKNESS = 3.0  # points; a thinner shape is a line
 _MIN_RULE = 3.0
-_STRAIGHT = 0.5  # points a line may lean
+_LEAN = 0.01  # share of its length that a line may lean
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Segment:
     italic: bool
     font: str
     spaced: bool = True  # white space stands before it
+    gaps: list[tuple[int, float, float]] = field(default_factory=list)  # of its spaces: place in text, from x, to x
 
     @property
     def box(self) -> Box:
@@ -86,6 +88,21 @@ class PageContent:
     rules: list[Box] = field(default_factory=list)  # horizontal and vertical lines
     shapes: list[Box] = field(default_factory=list)  # paths with an area
     images: list[Box] = field(default_factory=list)
+
+
+def split_segment(segment: Segment, at: Sequence[float]) -> list[Segment]:
+    """The segment cut at those of its spaces that a vertical line at one of `at` runs through."""
+    cuts = [gap for gap in segment.gaps if any(gap[1] - 1.0 <= x <= gap[2] + 1.0 for x in at)]
+    if not cuts:
+        return [segment]
+    pieces = []
+    start, left = 0, segment.x0
+    for place, end, resume in [*cuts, (len(segment.text), segment.x1, segment.x1)]:
+        text = segment.text[start:place].strip()
+        if text:
+            pieces.append(replace(segment, text=text, x0=left, x1=end, spaced=True, gaps=[]))
+        start, left = place, resume
+    return pieces
 
 
 def read_page(page: pypdfium2.PdfPage, number: int) -> PageContent:
@@ -214,6 +231,7 @@ def _segments(textpage: object, place: _Placement) -> list[Segment]:
             font, size = _font(textpage, index), _size(textpage, index)
             current = Segment("", x0, x1, base, size, font.bold, font.italic, font.name, spaced)
         elif space_due:
+            current.gaps.append((sum(map(len, characters)), current.x1, x0))
             characters.append(" ")
             current.bold &= font.bold
             current.italic &= font.italic
@@ -239,10 +257,17 @@ def _objects(page: pypdfium2.PdfPage, place: _Placement, content: PageContent) -
         paths += 1
         if paths > _MAX_PATHS:
             break
-        if box.width > _RULE_THICKNESS and box.height > _RULE_THICKNESS:
+        thin = box.width <= _RULE_THICKNESS or box.height <= _RULE_THICKNESS
+        if not thin:
             content.shapes.append(box)
-        if len(content.rules) < _MAX_RULES:
+        if len(content.rules) < _MAX_RULES and (thin or _is_stroked(item)):
             content.rules += _straight_lines(item, place)
+
+
+def _is_stroked(item: pypdfium2.PdfObject) -> bool:
+    """Whether a path's outline is drawn; a fill alone is a background, often one of many that make a gradient."""
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    return bool(pdfium.FPDFPath_GetDrawMode(item.raw, fill, stroke)) and bool(stroke.value)
 
 
 def _straight_lines(item: pypdfium2.PdfObject, place: _Placement) -> list[Box]:
@@ -271,6 +296,7 @@ def _straight_lines(item: pypdfium2.PdfObject, place: _Placement) -> list[Box]:
         if pdfium.FPDFPathSegment_GetClose(segment):
             ends.append((point, start))
         for (ax, ay), (bx, by) in ends:
-            if min(abs(ax - bx), abs(ay - by)) <= _STRAIGHT and max(abs(ax - bx), abs(ay - by)) >= _MIN_RULE:
+            length = max(abs(ax - bx), abs(ay - by))
+            if length >= _MIN_RULE and min(abs(ax - bx), abs(ay - by)) <= max(0.5, min(3.0, _LEAN * length)):
                 lines.append(Box(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)))
     return lines

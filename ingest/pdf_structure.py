@@ -18,7 +18,7 @@ _NAMED = re.compile(
     r"^(PART|TITLE|ANNEX|APPENDIX|CHAPTER|SECTION|ARTICLE)\s+([0-9IVXLC]{1,6}|[A-Z])\b\W*", re.IGNORECASE
 )
 _NAMED_ALONE = re.compile(_NAMED.pattern + "$", re.IGNORECASE)
-_NAMED_LEVEL = {"PART": 1, "TITLE": 1, "ANNEX": 1, "APPENDIX": 1, "CHAPTER": 1, "SECTION": 2, "ARTICLE": 3}
+_NAMED_LEVEL = {"PART": 2, "TITLE": 1, "ANNEX": 1, "APPENDIX": 1, "CHAPTER": 1, "SECTION": 2, "ARTICLE": 3}
 CAPTION = re.compile(r"^(?:Figure|Fig\.?|Table|Abbildung|Tabelle|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
 FIGURE_CAPTION = re.compile(r"^(?:Figure|Fig\.?|Abbildung|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
 _PAGE_NUMBER = re.compile(r"[^\W\d_].*(?:\s|\.{3,})\d{1,3}$")
@@ -53,25 +53,26 @@ class Style:
 def running_segments(pages: Sequence[PageContent]) -> dict[int, set[int]]:
     """Page number → ids of the segments that are running headers, footers and page numbers.
 
-    A line counts as running when its text, numbers masked, stands at the same height in the top or bottom margin of
-    at least three pages (two in a document of up to four), or when it stands in the very place, font and size where
-    such lines stand on a third of the pages (running titles that change from chapter to chapter).
+    A line counts as running when its text stands at the same height in the top or bottom margin of at least three
+    pages (two in a document of up to four), the same or with a number that counts the pages, or when it stands in
+    the very place, font and size where such lines stand on a third of the pages (running titles that change from
+    chapter to chapter).
     """
     needed = 2 if len(pages) <= 4 else 3
     if len(pages) < 2:
         return {}
-    seen: dict[tuple[str, int], set[int]] = {}
     margins = {page.number: [s for s in page.segments if _in_margin(s, page)] for page in pages}
-    for page in pages:
-        for segment in margins[page.number]:
-            for height in (round(segment.base / 6), round((segment.base + 3) / 6) + 10_000):
-                seen.setdefault((_mask(segment.text), height), set()).add(page.number)
-    repeated = {key for key, numbers in seen.items() if len(numbers) >= needed}
+    seen: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for number, segments in margins.items():
+        for segment in segments:
+            for key in _keys(segment):
+                seen.setdefault(key, []).append((number, segment.text))
+    repeated = {(key, text) for key, found in seen.items() for text in _repeated_texts(found, needed)}
     places: dict[tuple[str, int, int], set[int]] = {}
     running: dict[int, set[int]] = {}
     for page in pages:
         for segment in margins[page.number]:
-            if _keys(segment) & repeated:
+            if any((key, segment.text) in repeated for key in _keys(segment)):
                 running.setdefault(page.number, set()).add(id(segment))
                 places.setdefault(_place(segment), set()).add(page.number)
     fixed = {place for place, numbers in places.items() if len(numbers) >= max(needed, len(pages) / 3)}
@@ -90,6 +91,35 @@ def running_segments(pages: Sequence[PageContent]) -> dict[int, set[int]]:
             and all(id(o) in found for o in margins[page.number] if abs(o.base - s.base) < 0.3 * max(o.size, s.size))
         }
     return running
+
+
+def _repeated_texts(found: list[tuple[int, str]], needed: int) -> set[str]:
+    """Texts that run along: the same on enough pages, or alike on them with a number that counts the pages.
+
+    Numbers that do not count pages tell headings apart ("ANNEX IV" on top of a page), so those stay.
+    """
+    if len({number for number, _ in found}) < needed:
+        return set()
+    offsets: Counter[int] = Counter()
+    for number, text in found:
+        offsets.update({_value(token) - number for token in _DIGITS.findall(text.casefold())})
+    counting = offsets.most_common(1)
+    if counting and counting[0][1] >= max(needed, 0.6 * len(found)):
+        return {text for _, text in found}
+    pages: dict[str, set[int]] = {}
+    for number, text in found:
+        pages.setdefault(text, set()).add(number)
+    return {text for text, numbers in pages.items() if len(numbers) >= needed}
+
+
+_ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50}
+
+
+def _value(token: str) -> int:
+    if token.isdigit():
+        return int(token[:9])
+    values = [_ROMAN[c] for c in token]
+    return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
 
 
 def _edges_of_text(page: PageContent, running: set[int]) -> tuple[float, float] | None:
@@ -210,10 +240,10 @@ class HeadingRules:
         if bold and len(lines) <= 3 and len(text) >= 3:
             return text[:1].isupper() or text[:1].isdigit() or text[:1] in '(“"'
         number = _NUMBERED.match(text)
-        if number and "." in number.group(1) and len(lines) <= 2:
-            rest = text[number.end() :]
-            return all(line.italic for line in lines) or rest.isupper()
-        return False
+        if number is None or len(lines) > 3:
+            return False
+        italic = "." in number.group(1) and all(line.italic for line in lines)
+        return italic or (text[number.end() :].isupper() and len(text) > number.end() + 8)
 
     def learn(self, headings: Iterable[tuple[Paragraph, str]]) -> None:
         """Take the sizes that headings have (larger is higher), and whether parts are named (`Article 7`)."""
@@ -228,7 +258,8 @@ class HeadingRules:
             self._depth = _NAMED_LEVEL[named.group(1).upper()]
             return self._depth
         number = _NUMBERED.match(text)
-        if number and ("." in number.group(1) or paragraph.first.size >= 1.12 * self.style.size):
+        rest = text[number.end() :] if number else ""
+        if number and ("." in number.group(1) or rest.isupper() or paragraph.first.size >= 1.12 * self.style.size):
             self._depth = number.group(1).count(".") + 1 + (_DEEPEST_NAMED if self._named else 0)
             return self._depth
         if depth := self.outline.get(fold_title(text), 0):

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.pdf_layout import join_segments
-from ingest.pdf_page import Box, PageContent, Segment
+from ingest.pdf_page import Box, PageContent, Segment, split_segment
 
 _SNAP = 3.0  # points within which lines count as one, or as touching
 _MIN_RULE = 12.0
 _MAX_RULES = 3_000
+_MAX_OPEN_LINES = 8
 
 
 @dataclass(slots=True)
@@ -171,7 +172,7 @@ def _fill(
     """Put segments into cells; a segment that crosses column edges where no line is drawn makes a wide cell."""
     table: list[list[list[Segment]]] = [[[] for _ in xs[1:]] for _ in ys[1:]]
     wide: list[set[int]] = [set() for _ in ys[1:]]
-    for segment in segments:
+    for segment in [piece for whole in segments for piece in split_segment(whole, _lines_at(whole, columns))]:
         y = segment.base - 0.3 * segment.size
         row = min(max(bisect_right(ys, y) - 1, 0), len(ys) - 2)
         first = min(max(bisect_right(xs, segment.x0 + 1.0) - 1, 0), len(xs) - 2)
@@ -190,7 +191,17 @@ def _fill(
     used = {n for cells in filled for n, cell in enumerate(cells) if cell.lines}
     if len(kept) < 2 or len(used) < 2 or sum(len(s.text) for s in segments) < 8:
         return None
+    if not columns:  # lines alone also part boxes of running text
+        several = sum(sum(bool(cell.lines) for cell in cells) >= 2 for cells in filled)
+        if several < 0.6 * len(kept) or any(len(cell.lines) > _MAX_OPEN_LINES for cells in filled for cell in cells):
+            return None
     return Grid(box, xs, ys, kept)
+
+
+def _lines_at(segment: Segment, columns: list[_Rule]) -> list[float]:
+    """Vertical lines that run through a segment: it was set without a gap between two cells."""
+    y = segment.base - 0.3 * segment.size
+    return [c.at for c in columns if segment.x0 < c.at < segment.x1 and c.start - 1 <= y <= c.end + 1]
 
 
 def _drawn(x: float, y: float, columns: list[_Rule]) -> bool:
