@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,9 @@ from lineside.errors import ConfigurationError
 Engine = Literal["openvino", "torch"]
 Dtype = Literal["bfloat16", "float32", "float16"]
 Compiled = Callable[..., list[NDArray[np.float32]]]
+
+# Tracing changes state of the whole process: two encoders must not be compiled at the same time.
+_COMPILING = threading.Lock()
 
 # Files that decide which vectors come out of a model folder.
 _DEFINING_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
@@ -55,7 +59,10 @@ def compile_module(module: torch.nn.Module, example: Sequence[torch.Tensor], run
     `example`: inputs of the right dtypes and ranks with at least two rows; all sizes stay free.
     """
     module = module.eval()
-    return _compile_openvino(module, example, runtime) if runtime.engine == "openvino" else _wrap_torch(module, runtime)
+    if runtime.engine != "openvino":
+        return _wrap_torch(module, runtime)
+    with _COMPILING:
+        return _compile_openvino(module, example, runtime)
 
 
 def _wrap_torch(module: torch.nn.Module, runtime: Runtime) -> Compiled:
