@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -244,28 +243,37 @@ def _groups(text: str, units: list[_Unit], budget: int, overlap: int) -> Iterato
         place += 1
 
 
-def _pack(text: str, units: list[_Unit], budget: int, overlap: int) -> Iterator[list[_Unit]]:
-    """Groups of about equal size within the budget, preferably ending with a paragraph."""
-    total = sum(u.tokens for u in units)
-    repeated = min(overlap * total / len(units), budget / 3)
-    count = max(1, math.ceil((total - repeated) / (budget - repeated)))
-    target = (total + (count - 1) * repeated) / count
+def _pack(text: str, units: list[_Unit], budget: int, overlap: int) -> list[list[_Unit]]:
+    """As few groups as the budget allows, made about equal by the smallest limit that still gives that many."""
+    groups = _fill_up(text, units, budget, overlap)
+    low, high = max(u.tokens for u in units), budget
+    while low < high:
+        limit = (low + high) // 2
+        even = _fill_up(text, units, limit, overlap)
+        if len(even) <= len(groups):
+            groups, high = even, limit
+        else:
+            low = limit + 1
+    return groups
+
+
+def _fill_up(text: str, units: list[_Unit], limit: int, overlap: int) -> list[list[_Unit]]:
+    """Units in order, a new group where the next would exceed the limit or a paragraph ends a nearly full one."""
+    groups: list[list[_Unit]] = []
     group: list[_Unit] = []
-    size = fresh = 0
+    size = 0
     for unit in units:
-        if group and fresh and (size + unit.tokens > budget or _complete(text, group, unit, size, target)):
-            yield group
+        if group and (size + unit.tokens > limit or _is_good_end(text, group, unit, size, limit)):
+            groups.append(group)
             tail = group[-overlap:] if 0 < overlap < len(group) else []
-            if sum(u.tokens for u in tail) + unit.tokens > budget or sum(u.tokens for u in tail) > budget / 3:
-                tail = []
-            group, size, fresh = list(tail), sum(u.tokens for u in tail), 0
+            size = sum(u.tokens for u in tail)
+            if size + unit.tokens > limit or 3 * size > limit:
+                tail, size = [], 0
+            group = list(tail)
         group.append(unit)
         size += unit.tokens
-        fresh += 1
-    if group:
-        yield group
+    return [*groups, group]
 
 
-def _complete(text: str, group: list[_Unit], following: _Unit, size: int, target: float) -> bool:
-    ends_paragraph = "\n\n" in text[group[-1].end : following.start]
-    return size >= (0.75 * target if ends_paragraph else target)
+def _is_good_end(text: str, group: list[_Unit], following: _Unit, size: int, limit: int) -> bool:
+    return 4 * size >= 3 * limit and "\n\n" in text[group[-1].end : following.start]

@@ -61,6 +61,8 @@ def _root(text: str) -> Element:
         root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError, AssertionError) as error:
         raise ParseError(f"is not HTML that can be read ({error}): open it in a browser and save it again") from error
+    if any("depth" in str(entry.message).lower() for entry in parser.error_log):
+        raise ParseError("is nested so deeply that part of it cannot be read: simplify the page")
     return root
 
 
