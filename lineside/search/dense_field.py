@@ -94,10 +94,10 @@ class DenseField:
         self._all_flat = not self._approximate
 
     def scan(self, queries: Sequence[Vector | None], spans: Sequence[Span]) -> list[DenseScan | None]:
-        """One matrix product for all queries over the same rows; None for a query without a vector."""
+        """One matrix product for all queries over the same rows; None without a query or without any vectors."""
         groups: dict[Span, list[int]] = defaultdict(list)
         for i, query in enumerate(queries):
-            if query is not None:
+            if query is not None and self.dimension:
                 groups[spans[i]].append(i)
         scans: list[DenseScan | None] = [None] * len(queries)
         for (start, end), members in groups.items():

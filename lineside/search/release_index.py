@@ -180,7 +180,7 @@ class ReleaseIndex:
         shares = np.array([share for share, _ in counted], np.float32)
         captions = shares @ self._text.vectors(np.array([row for _, row in counted], np.int64))
         own = np.zeros_like(captions) if query.text_vector is None else query.text_vector
-        extended = own + np.float32(settings.label_dense_weight) * captions
+        extended: Vector = own + np.float32(settings.label_dense_weight) * captions
         return extended / np.float32(max(float(np.linalg.norm(extended)), 1e-9))
 
     def _shard_of(self, row: int) -> int:

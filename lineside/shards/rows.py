@@ -110,11 +110,12 @@ def row_table(
     image_names: Sequence[str | None],
 ) -> pa.Table:
     """One row for every passage, figure and frame, in this order. Image names are in row order."""
+    items: list[Passage | Figure | Frame] = [*passages, *figures, *frames]
     rows = []
-    for item, image in zip((*passages, *figures, *frames), image_names, strict=True):
+    for item, image in zip(items, image_names, strict=True):
         row = _frame_row(item) if isinstance(item, Frame) else _document_row(item, documents[item.document_id])
         row["image"] = image
-        row["text_hash"] = text_hash(row["text"])
+        row["text_hash"] = text_hash(item.text if isinstance(item, Passage) else item.caption)
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
 

@@ -15,11 +15,7 @@ class VectorIndexSettings(BaseModel):
         ge=0,
         description="up to this many rows every vector is compared: recall 1",
     )
-    memory_budget_mib: float | None = Field(
-        None,
-        gt=0,
-        description="limit for one index; without it 700 bytes per 512 dimensions and row are allowed",
-    )
+    memory_budget_mib: float | None = Field(None, gt=0, description="limit for one index; none when absent")
     recall_bar: float = Field(0.98, gt=0, le=1, description="recall@10 that a published index must have")
     held_out_queries: int = Field(256, ge=16, le=10_000, description="queries that recall is measured on")
     train_rows_max: int = Field(

@@ -27,6 +27,7 @@ Ids = NDArray[np.int64]
 RECALL_AT = 10
 _REFINE_FACTOR = 8.0
 _EXACT_ALLOWED_MAX = 20_000
+_TRAIN_ROWS_PER_LIST = 30  # fewer give poor centroids
 _NPROBES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _EFS = (16, 32, 64, 128, 256, 512)
 
@@ -62,7 +63,7 @@ def build_vector_index(
             default_effort=0,
         )
         return VectorIndex(flat, 0), curve
-    budget = (settings.memory_budget_mib or n * 700 * (d / 512) / 2**20) * 2**20
+    budget = np.inf if settings.memory_budget_mib is None else settings.memory_budget_mib * 2**20
     with faiss_threads(settings.threads):
         held_out = _held_out(vectors, settings) if queries is None else np.ascontiguousarray(queries, np.float32)
         truth = _exact(vectors, held_out, RECALL_AT)
@@ -86,7 +87,7 @@ def _choices(n: int, d: int) -> list[_Choice]:
     quarter = d // 4 if d % 4 == 0 else 0
     by_speed = []
     for refinement, refined_bytes in (("SQ8", 1.0), ("SQ6", 0.75), ("SQfp16", 2.0)):
-        if quarter:
+        if quarter and n >= _TRAIN_ROWS_PER_LIST * lists:
             factory = f"IVF{lists},PQ{quarter}x4fs,Refine({refinement})"
             by_speed.append(_Choice(factory, quarter / 2 + refined_bytes * d + 12))
         if refinement == "SQ8":

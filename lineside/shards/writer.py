@@ -138,9 +138,10 @@ class _Content:
         vectors: ShardVectors,
     ) -> _Content:
         check_unique([d.id for d in documents], "document")
-        check_unique([i.id for i in (*passages, *figures, *frames)], "row")
+        check_unique([*(p.id for p in passages), *(f.id for f in figures), *(f.id for f in frames)], "row")
         known = {d.id for d in documents}
-        for item in (*passages, *figures):
+        items: list[Passage | Figure] = [*passages, *figures]
+        for item in items:
             if item.document_id not in known:
                 raise ShardError(f"{item.id} belongs to document {item.document_id}, which is not given")
         spans = sentence_spans(passages)
@@ -224,7 +225,7 @@ def _write_files(
     fingerprints: Mapping[str, str],
     settings: ShardSettings,
 ) -> Manifest:
-    items = (*content.passages, *content.figures, *content.frames)
+    items: list[Passage | Figure | Frame] = [*content.passages, *content.figures, *content.frames]
     by_id = {d.id: d for d in content.documents}
     names = _write_images(directory, content, settings)
     write_table(
@@ -274,7 +275,8 @@ def _write_files(
 
 def _write_images(directory: Path, content: _Content, settings: ShardSettings) -> list[str | None]:
     encoded: list[bytes | None] = [None] * len(content.passages)
-    for item in (*content.figures, *content.frames):
+    pictures: list[Figure | Frame] = [*content.figures, *content.frames]
+    for item in pictures:
         longest = settings.figure_max_px if isinstance(item, Figure) else settings.frame_max_px
         try:
             small = thumbnail(

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineside.errors import ConfigurationError, ShardError
+from lineside.shards import VectorIndex, VectorIndexSettings, build_vector_index, vector_index
+from lineside.shards.vector_index import read_vector_index, write_vector_index
+
+SETTINGS = VectorIndexSettings(flat_max_rows=1_000, recall_bar=0.95, held_out_queries=64)
+
+
+def clustered(n: int, d: int = 64, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((32, d))
+    rows = centres[rng.integers(0, 32, n)] + 0.6 * rng.standard_normal((n, d))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return clustered(6_000)
+
+
+@pytest.fixture(scope="module")
+def approximate(vectors: np.ndarray) -> VectorIndex:
+    return build_vector_index(vectors, SETTINGS)[0]
+
+
+def test_few_rows_are_compared_exactly() -> None:
+    rows = clustered(500)
+    index, curve = build_vector_index(rows, SETTINGS)
+    scores, ids = index.search(rows[:5], 3)
+    assert index.is_flat
+    assert curve.points[0].recall == 1
+    np.testing.assert_array_equal(ids, np.argsort(-rows[:5] @ rows.T, axis=1)[:, :3])
+    np.testing.assert_allclose(scores[:, 0], 1, atol=1e-5)
+
+
+def test_a_published_index_reaches_its_bar(vectors: np.ndarray) -> None:
+    index, curve = build_vector_index(vectors, SETTINGS)
+    by_effort = {p.effort: p.recall for p in curve.points}
+    assert not index.is_flat
+    assert by_effort[curve.default_effort] >= SETTINGS.recall_bar
+
+
+def test_recall_of_the_curve_does_not_fall_with_effort(vectors: np.ndarray) -> None:
+    recalls = [p.recall for p in build_vector_index(vectors, SETTINGS)[1].points]
+    assert all(later >= earlier - 0.01 for earlier, later in pairwise(recalls))
+
+
+def test_without_budget_for_the_bar_nothing_is_published(vectors: np.ndarray) -> None:
+    with pytest.raises(ConfigurationError, match="memory_budget_mib"):
+        build_vector_index(vectors, SETTINGS.model_copy(update={"memory_budget_mib": 0.2}))
+
+
+def test_a_setting_below_the_bar_is_passed_over(vectors: np.ndarray) -> None:
+    strict = SETTINGS.model_copy(update={"recall_bar": 0.9999, "memory_budget_mib": 100.0})
+    _, curve = build_vector_index(vectors, strict)
+    assert max(p.recall for p in curve.points) >= 0.9999
+
+
+def test_the_same_rows_give_the_same_bytes(vectors: np.ndarray, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_vector_index(build_vector_index(vectors, SETTINGS)[0], tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@given(share=st.sampled_from([0.001, 0.02, 0.5, 0.95]), seed=st.integers(0, 100))
+def test_a_filtered_search_returns_only_allowed_rows(
+    approximate: VectorIndex, vectors: np.ndarray, share: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    allowed = rng.random(len(vectors)) < share
+    _, ids = approximate.search(vectors[rng.integers(0, len(vectors), 4)], 10, allowed=allowed)
+    assert allowed[ids[ids >= 0]].all()
+    assert ((ids >= 0).sum(axis=1) == min(10, allowed.sum())).all()
+
+
+def test_a_wide_filter_on_an_approximate_index_keeps_its_recall(
+    approximate: VectorIndex, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_index, "_EXACT_ALLOWED_MAX", 100)
+    allowed = np.arange(len(vectors)) % 2 == 0
+    queries = clustered(6_064)[6_000:]
+    _, ids = approximate.search(queries, 10, allowed=allowed)
+    exact = np.where(allowed, queries @ vectors.T, -2).argsort(axis=1)[:, ::-1][:, :10]
+    recall = np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(ids, exact, strict=True)])
+    assert allowed[ids].all()
+    assert recall >= 0.9
+
+
+def test_reconstructed_vectors_are_close(approximate: VectorIndex, vectors: np.ndarray) -> None:
+    chosen = np.array([3, 77, 5_999])
+    cosines = np.sum(approximate.reconstruct(chosen) * vectors[chosen], axis=1)
+    assert (cosines > 0.99).all()
+
+
+def test_fewer_rows_than_asked_for_are_padded() -> None:
+    index, _ = build_vector_index(clustered(3), SETTINGS)
+    scores, ids = index.search(clustered(1), 5)
+    assert ids.shape == (1, 5)
+    assert (ids[0, 3:] == -1).all()
+    assert np.isneginf(scores[0, 3:]).all()
+
+
+def test_an_index_survives_its_file(approximate: VectorIndex, vectors: np.ndarray, tmp_path: Path) -> None:
+    write_vector_index(approximate, tmp_path / "index")
+    read = read_vector_index(tmp_path / "index", 16)
+    for expected, found in zip(approximate.search(vectors[:8], 5, 16), read.search(vectors[:8], 5), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index").write_bytes(b"not an index at all")
+    with pytest.raises(ShardError):
+        read_vector_index(tmp_path / "index", 0)
