@@ -379,10 +379,10 @@ def _steps(r: RankedSentence, evidence: dict[int, Evidence], settings: ExtractSe
     if sum(_words(evidence, s) for s in steps) > settings.max_words and at > first:
         steps = steps[at - first - 1 :]
     chosen: list[tuple[int, Span]] = []
-    for step in steps[: settings.max_steps]:
-        if chosen and sum(_words(evidence, s) for s in [*chosen, step]) > settings.max_words:
+    for item in steps[: settings.max_steps]:
+        if chosen and sum(_words(evidence, s) for s in [*chosen, item]) > settings.max_words:
             break
-        chosen.append(step)
+        chosen.append(item)
     return chosen
 
 

@@ -47,7 +47,7 @@ higher lower|left right|top bottom|front rear|inner outer|inside outside|interna
 upstream downstream|clockwise anticlockwise counterclockwise counter|full empty|wet dry|hot cold|warm cool|fast slow
 quick slow|quickly slowly|long short|longer shorter|large small|thick thin|new old worn|first last|inlet outlet
 input output|suction discharge|forward reverse backward|forwards backwards|dirty|primary secondary
-manually automatically|early late|earlier later|earliest latest|safe dangerous unsafe|correct incorrect|normal abnormal
+"early late|earlier later|earliest latest|safe dangerous unsafe|correct incorrect|normal abnormal
 always rarely sometimes usually seldom often|all some|every some|both either|permitted forbidden|radial axial
 warning trip|permanent temporary|horizontal vertical|parallel series|odd even|entry exit|static dynamic|standby duty
 same different|weekly daily monthly yearly annually quarterly hourly|twice once
@@ -96,8 +96,8 @@ for _group in _SYNONYMS.replace("\n", "|").split("|"):
             SYNONYMS[stem(_word)] = stem(_head)
 
 _FRAMING = """
-manual guide document note notes state states according say says describe indicate indicated mean means refer following follow
-ensure make sure need needed necessary must should shall may might please make answer step order carry perform
+manual guide document note notes state states according say says describe indicate indicated mean means refer following
+follow ensure make sure need needed necessary must should shall may might please make answer step order carry perform
 information given give provide provided based mention mentioned specify specified recommend recommended require required
 therefore thus however additionally furthermore also important value use used using reason
 show shown display displayed appear appears occur occurs code error alarm fault

@@ -13,9 +13,28 @@ from lineside.schema import Evidence, LabelVote
 from lineside.search.contract import SearchResult
 
 SYSTEM = (
-    "You answer questions of machine operators from numbered notes. Copy the sentences of the notes that answer the "
-    "question, word for word, one to three sentences. End each sentence with the number of its note in brackets, like "
-    "[1]. Keep every number, unit and code as written. Add nothing that is not in the notes."
+    "You answer questions by copying. Find the notes that answer the question and repeat their sentences word for word, "
+    "one to three sentences, each followed by the number of its note. Add no words of your own."
+)
+_EXAMPLES = (
+    (
+        "[1] The lamp housing LH-7 is fastened with four screws M5. Tighten the screws to 6 Nm.\n"
+        "[2] The lamp is replaced every 4 000 hours. Wear gloves.\n\n"
+        "Question: How tight do the screws of the lamp housing have to be?",
+        "The lamp housing LH-7 is fastened with four screws M5. [1] Tighten the screws to 6 Nm. [1]",
+    ),
+    (
+        "[1] The fan F-12 blows filtered air into the cabinet.\n"
+        "[2] Code: F-E07; Meaning: Fan does not turn; Action: Replace the fuse FU-3.\n"
+        "[3] If the cabinet is hotter than 50 °C, check the filter mat first.\n\n"
+        "Question: The cabinet shows F-E07. What should I do?",
+        "Code: F-E07; Meaning: Fan does not turn; Action: Replace the fuse FU-3. [2]",
+    ),
+)
+"""Two worked examples, about things that no plant's manual holds: small models imitate better than they obey."""
+PREAMBLE: tuple[Message, ...] = (
+    Message("system", SYSTEM),
+    *(Message(role, text) for pair in _EXAMPLES for role, text in zip(("user", "assistant"), pair, strict=True)),
 )
 """The same for every request, so that its attention state is computed once and shared (prefix caching)."""
 
@@ -29,8 +48,9 @@ _ROLE_LINE = re.compile(r"(?im)^\s*(?:system|assistant|user|question|notes?|answ
 class PromptSettings:
     """Bounds of the prompt, in characters and sentences: a small model follows a short prompt better."""
 
-    max_sentences: int = 8
-    max_note_chars: int = 1_600
+    max_sentences: int = 5
+    max_note_chars: int = 900
+    headings: bool = False
     max_question_chars: int = 600
     max_context_chars: int = 400
     label_share: float = 0.3
@@ -45,9 +65,9 @@ def build_prompt(
     settings: PromptSettings = PromptSettings(),
     extract_settings: ExtractSettings = ExtractSettings(),
 ) -> tuple[Message, ...]:
-    """System and user message for one question; `telemetry` are lines as `telemetry.prompt_lines` makes them."""
+    """Rules, examples and the question with its notes; `telemetry` are lines as `telemetry.prompt_lines` makes them."""
     ranked = rank_sentences(result, question, extract_settings)
-    parts = ["Notes:", *note_lines(ranked, result.evidence, settings)]
+    parts = note_lines(ranked, result.evidence, settings)
     seen = image_line(result.labels, settings.label_share)
     if seen:
         parts.append(seen)
@@ -57,13 +77,13 @@ def build_prompt(
         parts.append(f'Log: "{plain(context)[-settings.max_context_chars :]}"')
     asked = plain(question)[: settings.max_question_chars]
     parts.append(f"\nQuestion: {asked}")
-    return (Message("system", SYSTEM), Message("user", "\n".join(parts)))
+    return (*PREAMBLE, Message("user", "\n".join(parts)))
 
 
 def note_lines(
     ranked: Sequence[RankedSentence], evidence: Sequence[Evidence], settings: PromptSettings = PromptSettings()
 ) -> list[str]:
-    """The best sentences grouped by evidence, one line each: `[n] (title, section) sentence sentence`."""
+    """The best sentences grouped by evidence, one line each, the best last: `[n] Section: sentence sentence`."""
     by_number = {e.n: e for e in evidence}
     picked: dict[int, list[RankedSentence]] = {}
     used = count = 0
@@ -75,10 +95,10 @@ def note_lines(
         picked.setdefault(sentence.evidence, []).append(sentence)
         used, count = used + len(sentence.text), count + 1
     lines = []
-    for n, chosen in picked.items():
+    for n, chosen in reversed(picked.items()):  # what stands next to the question is followed best
         text = " ".join(_ended(plain(s.text)) for s in sorted(chosen, key=lambda s: s.start))
         heading = plain(_heading(by_number[n]))
-        lines.append(f"[{n}] ({heading}) {text}" if heading else f"[{n}] {text}")
+        lines.append(f"[{n}] {heading}: {text}" if heading and settings.headings else f"[{n}] {text}")
     return lines
 
 
@@ -102,5 +122,4 @@ def _ended(text: str) -> str:
 
 
 def _heading(source: Evidence) -> str:
-    parts = [p for p in (source.title, source.section_path[-1] if source.section_path else "") if p]
-    return ", ".join(dict.fromkeys(parts))
+    return source.section_path[-1] if source.section_path else source.title
