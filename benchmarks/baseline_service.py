@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8100)
     options = parser.parse_args()
     models = Models(options.home / "models")
-    app = create_app(models, load_corpus(options.home, models.embed_texts))
+    app = create_app(models, load_corpus(options.home / "store"))
     uvicorn.run(app, host="127.0.0.1", port=options.port, log_level="warning")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+from lineside.releases.catalogue import Catalogue
+from lineside.shards import Shard
+
+_PROVENANCE: Final = ("id", "kind", "text", "document_id", "title", "version", "source", "page", "section_id")
+_PROVENANCE_MORE: Final = ("section_path", "start", "end", "label", "camera_id")
 
 
 @dataclass(frozen=True)
@@ -22,31 +25,29 @@ class Corpus:
     image_vectors: np.ndarray
 
 
-def load_corpus(home: Path, embed_texts: Callable[[list[str]], np.ndarray]) -> Corpus:
-    """The current release below `home`; where there is none, the demo's manuals cut into passages and embedded here.
+def load_corpus(store: Path) -> Corpus:
+    """Every passage, and every figure and frame, of the current release.
 
     Raises:
-        FileNotFoundError: neither a release nor manuals.
+        NotFound: nothing has been published in `store`.
     """
-    manuals = Path(__file__).resolve().parent.parent / "demo" / "knowledge"
-    return _from_manuals(manuals, embed_texts)
-
-
-def _from_manuals(folder: Path, embed_texts: Callable[[list[str]], np.ndarray], words: int = 80) -> Corpus:
+    catalogue = Catalogue(store)
     passages: list[dict[str, Any]] = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix not in {".md", ".html"}:
-            continue
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".html":
-            text = html.unescape(re.sub(r"<[^>]+>", " ", text))
-        tokens = text.split()
-        for start in range(0, len(tokens), words):
-            piece = " ".join(tokens[start : start + words])
-            document = path.relative_to(folder).as_posix()
-            passages.append({"kind": "passage", "text": piece, "document_id": document, "page": None, "start": start})
-    if not passages:
-        raise FileNotFoundError(f"no release and no manuals below {folder}: run `make setup` first")
-    texts = [p["text"] for p in passages]
-    vectors = np.concatenate([embed_texts(texts[i : i + 32]) for i in range(0, len(texts), 32)])
-    return Corpus(passages, vectors, [], np.zeros((0, 384), dtype=np.float32))
+    images: list[dict[str, Any]] = []
+    text_vectors: list[np.ndarray] = []
+    image_vectors: list[np.ndarray] = []
+    for path in catalogue.paths(catalogue.current()):
+        shard = Shard.open(path)
+        kinds = np.array(shard.rows.column("kind").to_pylist())
+        records = shard.rows.select([*_PROVENANCE, *_PROVENANCE_MORE]).to_pylist()
+        text_rows = np.flatnonzero(kinds == "passage")
+        passages += [{**records[row], "family": shard.family} for row in text_rows]
+        text_vectors.append(shard.text.reconstruct(text_rows))
+        if shard.joint is not None:
+            image_rows = np.flatnonzero((kinds != "passage") & (np.asarray(shard.joint_rows) >= 0))
+            images += [{**records[row], "family": shard.family} for row in image_rows]
+            image_vectors.append(shard.joint.reconstruct(np.asarray(shard.joint_rows)[image_rows].astype(np.int64)))
+    empty = np.zeros((0, 1), dtype=np.float32)
+    return Corpus(
+        passages, np.concatenate(text_vectors), images, np.concatenate(image_vectors) if image_vectors else empty
+    )

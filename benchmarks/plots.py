@@ -34,7 +34,7 @@ def draw(run: Run, path: Path) -> None:
 
 
 def _curves(axis: Any, run: Run, kind: Kind) -> None:
-    axis.set_title(f"retrieval, {kind}: latency against throughput, closed loop")
+    axis.set_title(f"retrieval, {kind}: latency at throughput")
     drawn = False
     for service in (BASELINE, LINESIDE):
         points = [(n, run.rate(service, closed(kind, n)), run.latency(service, closed(kind, n))) for n in CONCURRENCIES]
@@ -53,14 +53,19 @@ def _curves(axis: Any, run: Run, kind: Kind) -> None:
     if kind == "text" and raw is not None:
         axis.axvline(raw, color=_GREY, linestyle="--", label="encoder alone, batched")
     if not drawn:
-        axis.text(0.5, 0.5, "not measured", ha="center", transform=axis.transAxes)
+        _empty(axis)
         return
     axis.set_yscale("log")
     axis.set_xlim(left=0)
-    axis.set_xlabel("requests per second (numbers: concurrency)")
+    axis.set_xlabel("requests per second, closed loop (numbers: concurrency)")
     axis.set_ylabel("latency, ms")
     axis.grid(alpha=0.25, which="both")
     axis.legend(frameon=False, loc="best")
+
+
+def _empty(axis: Any) -> None:
+    axis.text(0.5, 0.5, "not measured", ha="center", transform=axis.transAxes, color=_GREY)
+    axis.set_axis_off()
 
 
 def _pairs(axis: Any, run: Run, value: Any, digits: int) -> None:
@@ -73,6 +78,7 @@ def _pairs(axis: Any, run: Run, value: Any, digits: int) -> None:
             bars = axis.bar(*zip(*known, strict=True), width=0.36, color=_COLOUR[service], label=service)
             axis.bar_label(bars, fmt=f"%.{digits}f", padding=2)
     axis.set_xticks(range(len(KINDS)), KINDS)
+    axis.set_xlim(-0.6, len(KINDS) - 0.4)
     axis.margins(y=0.15)
 
 
@@ -103,7 +109,7 @@ def _answers(axis: Any, run: Run) -> None:
     ]
     known = [(name, seen) for name, seen in rows if seen is not None]
     if not known:
-        axis.text(0.5, 0.5, "not measured", ha="center", transform=axis.transAxes)
+        _empty(axis)
         return
     for y, (_, seen) in enumerate(known):
         axis.barh(y, seen.p50, color=_COLOUR[LINESIDE], height=0.55)

