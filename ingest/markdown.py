@@ -31,6 +31,7 @@ class _State:
     lists: list[_List] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
     marker: str = ""
+    fields: list[str] = field(default_factory=list)  # of the front matter, due after the first heading
 
 
 def parse_markdown(text: str, metadata: Metadata, builder: DocumentBuilder) -> None:
@@ -39,14 +40,16 @@ def parse_markdown(text: str, metadata: Metadata, builder: DocumentBuilder) -> N
     The front matter's title is the top heading unless the text starts with one; its other fields are lines below it.
     """
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(_LIQUID.sub("", text))
-    shift = _add_title(tokens, metadata, builder)
     state = _State()
+    shift = _add_title(tokens, metadata, state, builder)
     place = 0
     while place < len(tokens):
         token = tokens[place]
         if token.type == "heading_open":
             inline = tokens[place + 1]
             builder.heading(int(token.tag[1]) + shift, _text(inline))
+            builder.lines(state.fields)
+            state.fields = []
             _add_figures(inline, builder)
             place += 2
         elif token.type == "table_open":
@@ -79,17 +82,19 @@ def parse_markdown(text: str, metadata: Metadata, builder: DocumentBuilder) -> N
     _flush(state, builder)
 
 
-def _add_title(tokens: Sequence[Token], metadata: Metadata, builder: DocumentBuilder) -> int:
-    """Write the front matter's title and fields; returns by how much the text's own headings go down."""
-    headings = [(t, tokens[n + 1]) for n, t in enumerate(tokens) if t.type == "heading_open"]
+def _add_title(tokens: Sequence[Token], metadata: Metadata, state: _State, builder: DocumentBuilder) -> int:
+    """Write the front matter's title and fields; returns by how much the text's own headings go down.
+
+    A text that opens with a top heading keeps it as its title; the fields then stand below it.
+    """
     lines = [line for _, block in readable_lines(metadata.fields) for line in block]
-    opens_with_title = bool(headings) and headings[0][0].tag == "h1" and tokens[0] is headings[0][0]
-    if not metadata.title or (opens_with_title and not lines):
-        builder.lines(lines)
+    if tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
+        state.fields = lines
         return 0
-    builder.heading(1, metadata.title)
+    if metadata.title:
+        builder.heading(1, metadata.title)
     builder.lines(lines)
-    return 1 if any(token.tag == "h1" for token, _ in headings) else 0
+    return 1 if metadata.title and any(t.type == "heading_open" and t.tag == "h1" for t in tokens) else 0
 
 
 def _flush(state: _State, builder: DocumentBuilder) -> None:

@@ -32,6 +32,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _MIN_FIGURE_PT = 40.0
 _BARE_CAPTION = re.compile(r"^\w+\.?\s*[A-Z]?\d+[a-z]?[.:]?$")
 _MUCH_TEXT = 300  # characters after which a page's own text size counts
+_EARLY = 8  # headings among which the document's title is looked for
 _COVER = 2.2  # times the text size: a cover's type, which says nothing about the order of headings
 _MARGIN = 0.13  # share of the page
 _MAX_CAPTION_PT = 60.0
@@ -129,8 +130,10 @@ class _Writer:
                 found = paragraphs([entry for entry in region.content if isinstance(entry, Line)], style)
                 texts = [(paragraph, self._text(paragraph)) for paragraph in found]
                 headings += [(p, t) for p, t in texts if self._is_heading(page, rules, p, t)]
-        cover = {id(p) for p, _ in headings if p.first.size > _COVER * style.size}
-        rules.learn((p, t) for p, t in headings if id(p) not in cover)
+        title = self._title(headings)
+        if any(fold_title(text) == fold_title(title) for _, text in headings[:_EARLY]):
+            rules.title = fold_title(title)
+        rules.learn((p, t) for p, t in headings if fold_title(t) != rules.title and p.first.size <= _COVER * style.size)
         for page in pages:
             self._write_page(page, style, rules)
         scans = [page.content.number for page in pages if page.is_scan]
@@ -139,7 +142,7 @@ class _Writer:
             self.builder.warn(
                 f"pages without text, only images: {numbers}; run OCR on the file to make them searchable"
             )
-        return self._title(headings, contents)
+        return title
 
     @staticmethod
     def _is_heading(page: _Page, rules: HeadingRules, paragraph: Paragraph, text: str) -> bool:
@@ -169,12 +172,12 @@ class _Writer:
             return {}
         return found
 
-    def _title(self, headings: list[tuple[Paragraph, str]], contents: list[PageContent]) -> str:
+    def _title(self, headings: list[tuple[Paragraph, str]]) -> str:
+        """What the file's properties say, else the largest of the first headings."""
         stated = fold_line(self.document.get_metadata_value("Title"))
         if len(stated) >= 4 and not _POOR_TITLE.search(stated):
             return stated
-        first = {id(s) for page in contents[:2] for s in page.segments}
-        early = headings[:8] if first else []
+        early = headings[:_EARLY]
         return max(early, key=lambda pair: pair[0].first.size)[1] if early else ""
 
     @staticmethod

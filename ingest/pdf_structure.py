@@ -191,7 +191,7 @@ def _starts(line: Line, open_: Paragraph, is_item: bool, left: float, right: flo
         return True
     if line.bold != last.bold and not line.text[:1].islower() and (short or gap > 1.1 * ratio * line.size):
         return True
-    if is_item and (ended or short or abs(line.box.x0 - open_.first.box.x0) < 3 or _BULLET.match(line.text)):
+    if is_item and (ended or short or open_.is_item or _BULLET.match(line.text)):
         return True
     shift = line.box.x0 - last.box.x0
     if shift > 5 and len(open_.lines) > 1 and ended:
@@ -218,6 +218,7 @@ class HeadingRules:
 
     style: Style
     outline: dict[str, int] = field(default_factory=dict)  # folded title → depth in the bookmarks, from 1
+    title: str = ""  # folded title of the document where one of the headings repeats it: all others are below that
     _sizes: list[float] = field(default_factory=list)
     _named: bool = False
     _depth: int = 0
@@ -253,6 +254,12 @@ class HeadingRules:
 
     def level(self, paragraph: Paragraph, text: str) -> int:
         """Level of a heading: by its name or number where it has one, by the bookmarks, else by its size."""
+        if self.title and fold_title(text) == self.title:
+            self._depth = 0
+            return 1
+        return self._level(paragraph, text) + bool(self.title)
+
+    def _level(self, paragraph: Paragraph, text: str) -> int:
         named = _NAMED.match(text)
         if named and self._named:
             self._depth = _NAMED_LEVEL[named.group(1).upper()]
