@@ -22,9 +22,10 @@ class AbstainSettings:
     """Bars on `Signals.answerability`, a calibrated probability.
 
     Below `bar` the answer abstains. Between `bar` and `sure_bar` it abstains when a second sign speaks against an
-    answer: no sentence states a quantity of the kind asked for, or one of several identifiers is unknown. An image
+    answer: no sentence states a quantity of the kind asked for, a quantity is asked for of something the knowledge
+    never mentions, or one of several identifiers is unknown. An image
     that is recognised (`image_share` of the votes at least) lowers both bars by `image_relief`, since the question's
-    words then carry only part of the question.
+    words then carry only part of the question; a question that points at it ("what is this?") is always tried.
     """
 
     bar: float = 0.35
@@ -56,11 +57,19 @@ def decide(result: SearchResult, question: str, settings: AbstainSettings = Abst
         named = ", ".join(_as_written(m, question) for m in missing)
         verb = "does not occur" if len(missing) == 1 else "do not occur"
         return _abstention("unknown_identifier", f"{named} {verb} in the searched knowledge", result, signals)
+    if carried and kind.shown:
+        return None
     if signals.answerability < settings.bar - relief:
         return _abstention("nothing_relevant", "no passage is close enough to the question", result, signals)
     if unsure and kind.quantity and kind.units and not states_quantity(result, kind):
         asked = " or ".join(sorted(kind.units))
-        return _abstention("quantity_not_stated", f"no passage found states a {asked}", result, signals)
+        return _abstention(
+            "quantity_not_stated", f"no passage found states a value of this kind ({asked})", result, signals
+        )
+    unheard = [t for t in signals.unknown_terms if t.isalpha()]
+    if unsure and not carried and kind.quantity and unheard:
+        reason = f"a value is asked for, and {', '.join(unheard)} does not occur in the searched knowledge"
+        return _abstention("quantity_not_stated", reason, result, signals)
     return None
 
 

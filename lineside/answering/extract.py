@@ -45,8 +45,9 @@ _MODAL = re.compile(
 class ExtractSettings:
     """Bounds and weights of the extractive answer. Weights are added to the sentence's own score in [0, 1].
 
-    `weight_rank` counts the rank score of the passage, `weight_facet` each thing asked for (a quantity, a cause, an
-    action, a part, a meaning) that the sentence gives and no chosen one has given yet.
+    `keep_share` of the best score keeps a further sentence; `facet_share` of that is enough for one that gives what is
+    still missing. `weight_rank` counts the rank score of the passage, `weight_facet` each thing asked for (a quantity,
+    a cause, an action, a part, a meaning) that the sentence gives and no chosen one has given yet.
     """
 
     max_sentences: int = 4
@@ -54,6 +55,7 @@ class ExtractSettings:
     max_words: int = 90
     candidates: int = 48
     keep_share: float = 0.55
+    facet_share: float = 0.6
     redundancy: float = 0.4
     weight_rank: float = 0.35
     weight_facet: float = 0.2
@@ -274,11 +276,16 @@ class _Selection:
             - settings.redundancy * self._best * _overlap(r, self._keys)
         )
 
+    def _answers_more(self, r: RankedSentence) -> bool:
+        """Whether a sentence of a chosen section gives something asked for that no chosen sentence gives."""
+        place = self._evidence[r.evidence]
+        return bool(r.facets - self._given) and any(_same_section(place, self._evidence[n]) for n, _ in self.spans)
+
     def fill(self, ranked: Sequence[RankedSentence]) -> None:
         """Takes sentences until nothing that is left is worth a reader's time."""
         pool = list(ranked)
         while pool and len(self.spans) < self._settings.max_sentences:
-            gains = [self.gain(r) for r in pool]
+            gains = [self.gain(r) / (self._settings.facet_share if self._answers_more(r) else 1.0) for r in pool]
             at = max(range(len(pool)), key=gains.__getitem__)
             if gains[at] < self._settings.keep_share * self._best:
                 break

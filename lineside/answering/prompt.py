@@ -13,7 +13,7 @@ from lineside.schema import Evidence, LabelVote
 from lineside.search.contract import SearchResult
 
 SYSTEM = (
-    "You answer questions by copying. Find the notes that answer the question and repeat their sentences word for word, "
+    "You answer questions by copying. Find the notes that answer the question, repeat their sentences word for word, "
     "one to three sentences, each followed by the number of its note. Add no words of your own."
 )
 _EXAMPLES = (
@@ -34,7 +34,7 @@ _EXAMPLES = (
 """Two worked examples, about things that no plant's manual holds: small models imitate better than they obey."""
 PREAMBLE: tuple[Message, ...] = (
     Message("system", SYSTEM),
-    *(Message(role, text) for pair in _EXAMPLES for role, text in zip(("user", "assistant"), pair, strict=True)),
+    *(m for asked, told in _EXAMPLES for m in (Message("user", asked), Message("assistant", told))),
 )
 """The same for every request, so that its attention state is computed once and shared (prefix caching)."""
 

@@ -77,6 +77,7 @@ _UNITS: dict[str, dict[str, str]] = {
     "angle": {"°": ""},
     "share": {"%": "percent pct", "ppm": "", "vol%": "vol.-%", "% rh": ""},
     "viscosity": {"cst": "mm2/s", "mpas": "mpa·s"},
+    "money": {"eur": "€ euro euros", "usd": "$ dollar dollars", "gbp": "£ pounds"},
     "sound": {"db": "dba db(a) decibel decibels"},
     "conductivity": {"us/cm": "μs/cm"},
     "hardness": {"hrc": "", "hv": "", "hb": "", "shore": ""},

@@ -29,6 +29,7 @@ _WANTED_UNITS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"resistance|insulation", ("resistance",)),
     (r"frequency|hertz", ("frequency",)),
     (r"content|share|percent\w*|humidity|concentration|ratio|opening|level|excess", ("share",)),
+    (r"costs?|prices?|expensive|budget", ("money",)),
     (r"viscosity", ("viscosity",)),
     (r"angle|inclin\w*|tilt", ("angle",)),
     (r"hardness", ("hardness",)),
@@ -41,7 +42,8 @@ _QUANTITY = re.compile(
     r"|\b(?:what|which)\b[^?]{0,60}?\b(?:torque|pressure|"
     r"temperature|speed|interval|limits?|value|gap|clearance|flow|level|voltage|current|power|distance|thickness|width|"
     r"diameter|weight|quantity|capacity|rate|tension|force|ratio|content|setpoint|setting|misalignment|backlash|"
-    r"viscosity|resistance|time|percentage|angle|vibration|number of|amount|point|height|length|depth|load|size"
+    r"viscosity|resistance|time|percentage|angle|vibration|number of|amount|point|cost|price|height|length|depth"
+    r"|load|size"
     r"|tolerance|"
     r"range|offset)\b"
     r"|\b(?:maximum|minimum|max|min|limit|permitted|permissible|allowed|allowable|nominal|rated|largest|smallest"
@@ -99,7 +101,7 @@ def read_question(text: str) -> QuestionKind:
     timed = re.search(r"\bhow (?:often|long|soon)\b|\binterval", lower)
     return QuestionKind(
         quantity=quantity or bool(timed),
-        units=frozenset({"time"}) if timed else units if quantity else frozenset(),
+        units=frozenset({"time"}) if timed else units & {"money"} or units if quantity else frozenset(),
         procedure=bool(_PROCEDURE.search(lower)) and not timed,
         cause=bool(_CAUSE.search(lower)),
         part=bool(_PART.search(lower)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -77,14 +78,14 @@ def test_the_stream_gives_these_sentences() -> None:
 @given(st.lists(st.integers(0, len(STREAM)), max_size=30))
 def test_any_split_of_a_stream_gives_the_same_sentences(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(STREAM)]
-    assert _assembled([STREAM[a:b] for a, b in zip(places, places[1:], strict=False)]) == _assembled([STREAM])
+    assert _assembled([STREAM[a:b] for a, b in itertools.pairwise(places)]) == _assembled([STREAM])
 
 
 @given(st.text(alphabet="Aa1. \n[]!?-:,E", max_size=40), st.data())
 def test_any_split_of_any_text_gives_the_same_sentences(text: str, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=8))
     places = [0, *sorted(cuts), len(text)]
-    assert _assembled([text[a:b] for a, b in zip(places, places[1:], strict=False)]) == _assembled([text])
+    assert _assembled([text[a:b] for a, b in itertools.pairwise(places)]) == _assembled([text])
 
 
 def test_no_text_leaves_before_its_sentence_is_complete() -> None:
@@ -118,7 +119,8 @@ def test_cited_evidence_is_preferred_when_several_say_the_same() -> None:
         [Evidence(n=n, id=str(n), kind="passage", family="f", score=1, text=t) for n, t in enumerate(texts, 1)]
     )
     sentence = attribute(Draft("The limit is 45 bar.", (2,)), index)
-    assert sentence is not None and [c.n for c in sentence.citations] == [2]
+    assert sentence is not None
+    assert [c.n for c in sentence.citations] == [2]
 
 
 @given(

@@ -28,7 +28,8 @@ def test_a_rise_is_seen_with_its_slope_per_minute() -> None:
     assert reading.trend == "rising"
     assert reading.per == "min"
     assert math.isclose(reading.slope, 3.0, rel_tol=0.1)
-    assert "rising by" in reading.line and "°C per min" in reading.line
+    assert "rising by" in reading.line
+    assert "°C per min" in reading.line
 
 
 def test_noise_is_steady() -> None:
@@ -53,18 +54,21 @@ def test_a_limit_that_is_passed_comes_first() -> None:
 
 def test_a_low_value_is_below_its_limit() -> None:
     reading = read_series(TelemetrySeries(name="oil_pressure", unit="bar", values=(1.2,), low=1.5))
-    assert reading.violation == "below" and reading.limit == 1.5
+    assert reading.violation == "below"
+    assert reading.limit == 1.5
     assert search_terms([reading]) == "oil pressure low below limit"
 
 
 def test_a_jump_is_unusual() -> None:
     reading = read_series(_series([60 + n for n in NOISE] + [75.0]))
-    assert reading.outlier and "unusual against its median" in reading.line
+    assert reading.outlier
+    assert "unusual against its median" in reading.line
 
 
 def test_slope_is_per_sample_without_times() -> None:
     reading = read_series(_series([float(i) for i in range(20)], step_s=None))
-    assert reading.per == "sample" and reading.slope == 1.0
+    assert reading.per == "sample"
+    assert reading.slope == 1.0
 
 
 def test_a_calm_series_adds_no_search_terms() -> None:
@@ -80,4 +84,5 @@ def test_gaps_are_left_out() -> None:
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), min_size=1, max_size=80))
 def test_any_series_gives_one_short_line(values: list[float]) -> None:
     reading = read_series(TelemetrySeries(name="x", unit="bar", values=tuple(values), low=-1, high=1))
-    assert "\n" not in reading.line and len(reading.line) < 300
+    assert "\n" not in reading.line
+    assert len(reading.line) < 300

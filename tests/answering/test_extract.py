@@ -1,0 +1,116 @@
+"""The extractive answer: verbatim, cited, short, and about what was asked."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineside.answering.extract import ExtractSettings, extract, rank_sentences
+from lineside.schema import AnswerSentence, LabelVote
+from tests.answering.results import search_result
+from tests.answering.support_table import EVIDENCE
+
+STEPS = (
+    "Replacing the seal:\n1. Switch the pump off and lock the drive.\n2. Close the valves V1 and V2.\n"
+    "3. Drain the casing.\n4. Pull the seal with the puller PL-2."
+)
+
+
+def _texts(answer: list[AnswerSentence]) -> list[str]:
+    return [s.text for s in answer]
+
+
+def test_a_question_for_a_torque_gets_the_sentence_with_a_torque() -> None:
+    question = "How tight do the casing bolts have to be?"
+    text = "The casing bolts are checked for rust. They hold the casing halves. The casing bolts take 85 Nm."
+    assert "The casing bolts take 85 Nm." in _texts(extract(search_result(question, text), question))
+
+
+def test_a_question_for_an_interval_gets_the_interval() -> None:
+    question = "How often is the coupling of the pump greased?"
+    text = "The coupling of the pump is greased with GRE-KP0. The coupling is greased every 500 hours."
+    assert "The coupling is greased every 500 hours." in _texts(extract(search_result(question, text), question))
+
+
+def test_a_question_for_a_code_gets_its_row() -> None:
+    question = "What does P-E21 mean?"
+    rows = (
+        "Code: P-E20; Meaning: Low flow; Action: Open V1\nCode: P-E21; Meaning: Hot bearing; Action: Check the grease"
+    )
+    answer = extract(search_result(question, "An error means a stop.", rows), question)
+    assert answer[0].text.startswith("Code: P-E21")
+
+
+def test_a_question_for_a_cause_gets_the_cause() -> None:
+    question = "Why does the pump P-101 rattle?"
+    text = "Symptom: The pump P-101 rattled.\nTime: Monday.\nCause: The foundation bolts had come loose."
+    assert "Cause: The foundation bolts had come loose." in _texts(extract(search_result(question, text), question))
+
+
+def test_steps_stay_together_and_in_order() -> None:
+    question = "How do I replace the seal?"
+    answer = _texts(extract(search_result(question, "A seal is a wear part.", STEPS), question))
+    steps = [t for t in answer if t[0].isdigit()]
+    assert [t[0] for t in steps] == ["1", "2", "3", "4"]
+
+
+def test_steps_are_joined_over_the_passages_of_their_section() -> None:
+    question = "How do I drain the casing and pull the seal?"
+    first, second = STEPS.split("\n3.")
+    result = search_result(question, "3." + second, first, sections=("Seal", "Seal"))
+    moved = [e.model_copy(update={"start": {1: 500, 2: 100}[e.n], "end": 900}) for e in result.evidence]
+    result = type(result)(7, tuple(moved), result.sentences, (), result.signals, {})
+    assert [t[0] for t in _texts(extract(result, question))[:4]] == ["1", "2", "3", "4"]
+
+
+def test_a_sentence_that_points_back_brings_what_it_points_to() -> None:
+    question = "What must happen to a cracked casing?"
+    text = "The casing is cast. A crack runs along the flange. It must be welded when the casing is cracked."
+    answer = _texts(extract(search_result(question, text), question, ExtractSettings(max_sentences=2)))
+    assert answer.index("A crack runs along the flange.") + 1 == [t.startswith("It must") for t in answer].index(True)
+
+
+def test_the_same_sentence_in_two_passages_is_given_once() -> None:
+    question = "What is the limit of the pressure?"
+    sentence = "The limit of the pressure is 16 bar."
+    answer = _texts(extract(search_result(question, sentence, sentence + " More text stands here."), question))
+    assert answer.count(sentence) == 1
+
+
+def test_what_the_image_shows_counts_as_asked() -> None:
+    question = "What should I do about this?"
+    vote = LabelVote(label="seal-leak", caption="water runs from a leaking seal", share=0.9, similarity=0.9)
+    texts = (
+        "A dry seal needs no action, so do nothing.",
+        "When the seal is leaking, change the cartridge within one day.",
+    )
+    result = search_result(question, *texts, sections=("Dry seal", "Leaking seal"), labels=(vote,))
+    assert extract(result, question)[0].citations[0].n == 2
+
+
+def test_without_evidence_there_is_no_answer() -> None:
+    assert extract(search_result("Why?"), "Why?") == []
+
+
+def test_headings_are_no_sentences() -> None:
+    result = search_result("What about the seal?", "Dry seal\nA dry seal is normal.", sections=("Dry seal",))
+    assert [r.text for r in rank_sentences(result, "What about the seal?")] == ["A dry seal is normal."]
+
+
+@given(
+    st.lists(st.sampled_from((*EVIDENCE, STEPS)), min_size=1, max_size=6, unique=True),
+    st.sampled_from(
+        ["How tight?", "How do I replace the seal?", "Why is E-452 shown?", "What is the maximum pressure?"]
+    ),
+    st.integers(20, 90),
+)
+def test_every_answer_is_verbatim_cited_and_short(texts: list[str], question: str, max_words: int) -> None:
+    result = search_result(question, *texts)
+    answer = extract(result, question, ExtractSettings(max_words=max_words))
+    assert answer
+    sources = {e.n: e.text for e in result.evidence}
+    for sentence in answer:
+        (citation,) = sentence.citations
+        assert citation.quote in sources[citation.n]
+        assert sentence.text == " ".join(citation.quote.split())
+    assert len(answer) == 1 or sum(len(s.text.split()) for s in answer) <= max(max_words, 60)
