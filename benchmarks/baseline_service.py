@@ -40,12 +40,8 @@ class Models:
     def __init__(self, models: Path) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(models / "minilm", local_files_only=True)
         self.text = AutoModel.from_pretrained(models / "minilm", dtype=torch.float32, local_files_only=True).eval()
-        self.processor = self.joint = None
-        if (models / "joint-demo" / "config.json").is_file():
-            self.processor = AutoImageProcessor.from_pretrained(models / "joint-demo", local_files_only=True)
-            self.joint = AutoModel.from_pretrained(
-                models / "joint-demo", dtype=torch.float32, local_files_only=True
-            ).eval()
+        self.processor = AutoImageProcessor.from_pretrained(models / "joint-demo", local_files_only=True)
+        self.joint = AutoModel.from_pretrained(models / "joint-demo", dtype=torch.float32, local_files_only=True).eval()
 
     def embed_texts(self, texts: list[str]) -> np.ndarray:
         """Mean pooling over tokens: `(n, 384) float32`, rows of length 1."""

@@ -138,7 +138,7 @@ class _Features(torch.nn.Module):
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
         out = self.model.get_image_features(pixel_values=pixel_values)
-        return out if isinstance(out, torch.Tensor) else out.pooler_output  # type: ignore[no-any-return]
+        return out if isinstance(out, torch.Tensor) else out.pooler_output
 
 
 def measure(home: Path, setting: Setting, batches: Sequence[int], *, budget_s: float, longest_s: float) -> list[Point]:

@@ -142,8 +142,9 @@ class _Run:
         self.next += 1
         return request
 
-    def mark(self, which: int) -> None:
-        self.window[which] = perf_counter()
+    def mark(self, which: int, at: float | None = None) -> None:
+        """Note an end of the window, which lies at `at` (a timer rings later) or now."""
+        self.window[which] = perf_counter() if at is None else at
         self.cpu[which] = time.process_time()
         self.on_window(("window_start", "window_end")[which])
 
@@ -212,7 +213,8 @@ class _Run:
         slots = asyncio.Semaphore(plan.max_connections)
         tasks: set[asyncio.Task[None]] = set()
         base = perf_counter() + 0.01
-        asyncio.get_running_loop().call_later(base + plan.warmup_s - perf_counter(), self.mark, 0)
+        start = base + plan.warmup_s
+        asyncio.get_running_loop().call_later(start - perf_counter(), self.mark, 0, start)
         for offset in offsets.tolist():
             due = base + offset
             await _until(due)
@@ -220,8 +222,8 @@ class _Run:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         if plan.count is None:
-            await asyncio.sleep(max(0.0, base + plan.warmup_s + plan.duration_s - perf_counter()))
-            self.mark(1)
+            await _until(start + plan.duration_s)
+            self.mark(1, start + plan.duration_s)
             await asyncio.gather(*tasks)
         else:
             await asyncio.gather(*tasks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from benchmarks.acceptance import promises
 from benchmarks.rounds import Run
@@ -82,17 +83,15 @@ def _rows(run: Run) -> Iterator[tuple[str, ...]]:
             if rate is None:
                 continue
             is_closed = "closed" in scenario
-            against = run.ratio(
-                lambda r, s=service, n=scenario: run.rate(s, n, r), lambda r, n=scenario: run.rate(BASELINE, n, r)
-            )
-            raw = run.ratio(lambda r, s=service, n=scenario: run.rate(s, n, r), run.raw_best)
+            own, base = partial(run.rate, service, scenario), partial(run.rate, BASELINE, scenario)
+            against, raw = run.ratio(own, base), run.ratio(own, run.raw_best)
             yield (
                 scenario,
                 service,
                 number(rate),
-                number(latency and latency.p50),
-                number(latency and latency.p95),
-                number(latency and latency.p99),
+                number(latency.p50 if latency else None),
+                number(latency.p95 if latency else None),
+                number(latency.p99 if latency else None),
                 number(against if is_closed and service != BASELINE else None, 2),
                 number(raw if is_closed and scenario.endswith(", text") else None, 2),
                 number(run.cpu_ms(service, scenario), 2),
