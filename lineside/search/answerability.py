@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AnswerabilityFeatures:
-    """What the estimate is made from; all are shares or cosines in [0, 1] except `missing_identifiers`, a count."""
+    """What the estimate is made from.
+
+    `dense`: best cosine of a passage. `coverage`: share of the question's idf mass in the best passage. `sentence`:
+    best score of a sentence. `unknown_share`: share of the question's distinct terms that occur nowhere.
+    `missing_identifiers`: how many identifiers of the question no retrieved passage holds; one or more count alike.
+    """
 
     dense: float
     coverage: float
@@ -18,12 +23,12 @@ class AnswerabilityFeatures:
 
 
 # Logistic regression; benchmarks/answerability.py prints how it was fitted and how well it separates.
-_BIAS = -5.2
-_DENSE = 5.0
-_COVERAGE = 3.0
-_SENTENCE = 4.0
-_UNKNOWN_SHARE = -3.0
-_MISSING_IDENTIFIER = -2.5
+_BIAS = -8.4
+_DENSE = 11.8
+_COVERAGE = 1.2
+_SENTENCE = 6.3
+_UNKNOWN_SHARE = -2.7
+_MISSING_IDENTIFIER = -5.4
 
 
 def answerability(features: AnswerabilityFeatures) -> float:
@@ -34,6 +39,6 @@ def answerability(features: AnswerabilityFeatures) -> float:
         + _COVERAGE * features.coverage
         + _SENTENCE * features.sentence
         + _UNKNOWN_SHARE * features.unknown_share
-        + _MISSING_IDENTIFIER * features.missing_identifiers
+        + _MISSING_IDENTIFIER * (features.missing_identifiers > 0)
     )
     return 1 / (1 + math.exp(-logit))

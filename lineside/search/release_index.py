@@ -356,7 +356,7 @@ class _Search:
             dense=max(scores, default=0.0),
             coverage=coverage,
             sentence=max((s.score for s in sentences), default=0.0),
-            unknown_share=terms.unknown_mass / terms.idf_total if terms.idf_total else 0.0,
+            unknown_share=len(terms.unknown) / max(len(terms.unknown) + len(terms.idf), 1),
             missing_identifiers=len(missing),
         )
         return Signals(

@@ -25,8 +25,8 @@ class LexicalSettings(_Settings):
 class FusionSettings(_Settings):
     """Weights of the signals after normalisation; they are relative: present signals are scaled to sum 1."""
 
-    dense: float = Field(0.45, ge=0, le=10)
-    lexical: float = Field(0.55, ge=0, le=10)
+    dense: float = Field(0.5, ge=0, le=10)
+    lexical: float = Field(0.5, ge=0, le=10)
     joint: float = Field(0.05, ge=0, le=10, description="question and frame against passages in the joint space")
     identifier: float = Field(
         2.0, ge=0, le=10, description="times the share of the question's identifiers found, added"
