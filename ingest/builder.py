@@ -55,6 +55,8 @@ def row_line(cells: Sequence[str], header: Sequence[str]) -> str:
 
 @dataclass(slots=True)
 class _OpenSection:
+    """`level` is the one written in the source, which may skip some; a `Section` has its depth."""
+
     id: str
     title: str
     level: int
@@ -303,7 +305,7 @@ class DocumentBuilder:
             text="".join(self._parts),
             pages=tuple(self._pages),
             sections=tuple(
-                Section(id=s.id, title=s.title, level=s.level, path=s.path, start=s.start, end=s.end)
+                Section(id=s.id, title=s.title, level=len(s.path), path=s.path, start=s.start, end=s.end)
                 for s in self._sections
             ),
             figures=self._placed_figures(),

@@ -88,7 +88,11 @@ def running_segments(pages: Sequence[PageContent]) -> dict[int, set[int]]:
             id(s)
             for s in margins[page.number]
             if id(s) in found
-            and all(id(o) in found for o in margins[page.number] if abs(o.base - s.base) < 0.3 * max(o.size, s.size))
+            and all(
+                id(o) in found or _mask(o.text) == "#"
+                for o in margins[page.number]
+                if abs(o.base - s.base) < 0.3 * max(o.size, s.size)
+            )
         }
     return running
 
@@ -102,7 +106,7 @@ def _repeated_texts(found: list[tuple[int, str]], needed: int) -> set[str]:
         return set()
     offsets: Counter[int] = Counter()
     for number, text in found:
-        offsets.update({_value(token) - number for token in _DIGITS.findall(text.casefold())})
+        offsets.update({_value(token) - number for token in _DIGITS.findall(_tight(text).casefold())})
     counting = offsets.most_common(1)
     if counting and counting[0][1] >= max(needed, 0.6 * len(found)):
         return {text for _, text in found}
@@ -132,8 +136,14 @@ def _in_margin(segment: Segment, page: PageContent) -> bool:
     return segment.base < _TOP * page.height or segment.base > (1 - _BOTTOM) * page.height
 
 
+def _tight(text: str) -> str:
+    """Letter-spaced text ("1 2") without its spaces."""
+    parts = text.split()
+    return "".join(parts) if len(parts) > 1 and all(len(part) == 1 for part in parts) else " ".join(parts)
+
+
 def _mask(text: str) -> str:
-    return _DIGITS.sub("#", " ".join(text.casefold().split()))
+    return _DIGITS.sub("#", _tight(text).casefold())
 
 
 def _keys(segment: Segment) -> set[tuple[str, int]]:
@@ -273,7 +283,7 @@ class HeadingRules:
             self._depth = depth
             return depth
         size = round(paragraph.first.size * 2) / 2
-        rank = 1 + sum(known > size + 0.4 for known in self._sizes)
+        rank = 1 + sum(known > size + 0.7 for known in self._sizes)
         if paragraph.first.size < 1.12 * self.style.size:
             rank = max(rank, self._depth + 1) + int(paragraph.first.italic)
         else:
