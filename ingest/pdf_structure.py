@@ -63,25 +63,25 @@ def running_segments(pages: Sequence[PageContent]) -> dict[int, set[int]]:
         return {}
     margins = {page.number: [s for s in page.segments if _in_margin(s, page)] for page in pages}
     seen: dict[tuple[str, int], list[tuple[int, str]]] = {}
-    for number, segments in margins.items():
-        for segment in segments:
-            for key in _keys(segment):
-                seen.setdefault(key, []).append((number, segment.text))
+    for page in pages:
+        for segment in margins[page.number]:
+            for key in _keys(segment, page):
+                seen.setdefault(key, []).append((page.number, segment.text))
     repeated = {(key, text) for key, found in seen.items() for text in _repeated_texts(found, needed)}
     places: dict[tuple[str, int, int], set[int]] = {}
     running: dict[int, set[int]] = {}
     for page in pages:
         for segment in margins[page.number]:
-            if any((key, segment.text) in repeated for key in _keys(segment)):
+            if any((key, segment.text) in repeated for key in _keys(segment, page)):
                 running.setdefault(page.number, set()).add(id(segment))
-                places.setdefault(_place(segment), set()).add(page.number)
+                places.setdefault(_place(segment, page), set()).add(page.number)
     fixed = {place for place, numbers in places.items() if len(numbers) >= max(needed, len(pages) / 3)}
     for page in pages:
         found = running.get(page.number, set())
         edges = _edges_of_text(page, found)
         for segment in margins[page.number]:
             outside = edges is None or segment.base < edges[0] or segment.base > edges[1]
-            if _place(segment) in fixed and outside:
+            if _place(segment, page) in fixed and outside:
                 found.add(id(segment))
         # A number alone repeats easily: a chapter's number at the same height on several pages. Whole lines only.
         running[page.number] = {
@@ -146,13 +146,19 @@ def _mask(text: str) -> str:
     return _DIGITS.sub("#", _tight(text).casefold())
 
 
-def _keys(segment: Segment) -> set[tuple[str, int]]:
-    masked = _mask(segment.text)
-    return {(masked, round(segment.base / 6)), (masked, round((segment.base + 3) / 6) + 10_000)}
+def _edge(segment: Segment, page: PageContent) -> float:
+    """Points from the top, or less than zero from the bottom: the same on upright and on wide pages."""
+    return segment.base if segment.base < page.height / 2 else segment.base - page.height
 
 
-def _place(segment: Segment) -> tuple[str, int, int]:
-    return segment.font, round(segment.size * 2), round(segment.base)
+def _keys(segment: Segment, page: PageContent) -> set[tuple[str, int]]:
+    """Text and height, in two overlapping grids, so that neighbours across a cell's border still meet."""
+    masked, edge = _mask(segment.text), _edge(segment, page)
+    return {(masked, round(edge / 6)), (masked, round((edge + 3) / 6) + 10_000)}
+
+
+def _place(segment: Segment, page: PageContent) -> tuple[str, int, int]:
+    return segment.font, round(segment.size * 2), round(_edge(segment, page))
 
 
 def text_style(lines: Iterable[Line]) -> Style:
