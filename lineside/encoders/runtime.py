@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -34,7 +35,9 @@ class Runtime(BaseModel):
     engine: Engine = Field("openvino", description="openvino on CPUs (twice torch's speed there); torch elsewhere")
     device: str = Field("cpu", description="torch device: cpu, cuda, cuda:1 ...; openvino runs on cpu")
     dtype: Dtype = Field("bfloat16", description="precision of weights and activations; vectors are float32 always")
-    threads: int = Field(1, ge=1, le=256, description="CPU threads of one replica; more replicas than cores / threads fight")
+    threads: int = Field(
+        1, ge=1, le=256, description="CPU threads of one replica; more replicas than cores / threads fight"
+    )
     max_batch: int = Field(32, ge=1, le=1024, description="rows in one forward pass; longer inputs are cut into these")
 
     @model_validator(mode="after")
@@ -83,7 +86,9 @@ def _wrap_torch(module: torch.nn.Module, runtime: Runtime) -> Compiled:
 def _compile_openvino(module: torch.nn.Module, example: Sequence[torch.Tensor], runtime: Runtime) -> Compiled:
     import openvino
 
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        # transformers' mask code branches on shapes; both branches give the same for the example's free sizes.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         graph = openvino.convert_model(module, example_input=tuple(example))
     compiled = openvino.Core().compile_model(
         graph,
