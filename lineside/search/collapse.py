@@ -32,7 +32,7 @@ def collapse(
     similar = vectors @ vectors.T >= cosine
     similar |= hashes[:, None] == hashes[None, :]
     np.fill_diagonal(similar, True)
-    if similar.sum() == len(rows):  # nothing resembles anything but itself
+    if np.count_nonzero(similar) == len(rows):  # nothing resembles anything but itself
         return [(position, []) for position in range(min(limit, len(rows)))]
     kept: list[tuple[int, list[int]]] = []
     for position in range(len(rows)):

@@ -9,6 +9,7 @@ the comparison.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ def standardise(scores: Floats, reference: Floats) -> Floats:
         return np.zeros_like(scores)
     mean = float(reference.sum(dtype=np.float64)) / len(reference)
     centred = reference - np.float32(mean)
-    deviation = float(np.sqrt(centred.dot(centred) / len(reference)))
+    deviation = math.sqrt(float(centred.dot(centred)) / len(reference))
     if deviation < _DEVIATION_MIN:
         return np.zeros_like(scores)
     return (scores - np.float32(mean)) * np.float32(1 / deviation)

@@ -21,6 +21,7 @@ def rank_images(
     lexical: Floats,
     lexical_best: float,
     candidates: int,
+    wanted: int,
     settings: ImageSettings,
 ) -> Ranking:
     """Images whose weighted mean of cosines and lexical share reaches the floor, best first.
@@ -28,6 +29,7 @@ def rank_images(
     Args:
         lexical: (m,) lexical scores of `allowed`.
         lexical_best: the score that counts as full lexical agreement.
+        wanted: how many are returned at most.
 
     Cosines are not standardised here: an absolute floor keeps unrelated pictures out.
     """
@@ -52,5 +54,5 @@ def rank_images(
         fused = fused + np.float32(weights[name] / total) * values
     scores["lexical"] = lexical
     reaching = np.flatnonzero(fused >= settings.score_floor)
-    order = reaching[np.argsort(-fused[reaching], kind="stable")]
+    order = reaching[np.argsort(-fused[reaching], kind="stable")][:wanted]
     return Ranking(rows, fused, scores).reordered(order, fused.astype(np.float32))

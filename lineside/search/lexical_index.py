@@ -41,7 +41,7 @@ class LexicalIndex:
         self.indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.rows = rows[order]
         self.tf_part = _tf_part(shards, rows, settings)[order]
-        self.document_frequency = counts
+        self._in_heading = (np.concatenate([s.heading_tf for s in shards]) > 0)[order]
         self.idf = np.log1p((self.n_rows - counts + 0.5) / (counts + 0.5)).astype(np.float32)
         self.unseen_idf = float(np.log1p((self.n_rows + 0.5) / 0.5))
 
@@ -90,12 +90,19 @@ class LexicalIndex:
             distinct, mass = distinct[chosen], mass[chosen]
         return distinct, mass / max(float(mass.sum()), 1e-9)
 
-    def share(self, rows: Rows, idf: Mapping[int, float], total: float) -> Floats:
-        """Share (m,) of the idf mass of these terms that each row contains."""
+    def share(self, rows: Rows, idf: Mapping[int, float], total: float, in_body: float) -> Floats:
+        """Share (m,) of the idf mass of these terms that each ascending row contains.
+
+        A term counts in full where the heading holds it and `in_body` where only the body does.
+        """
         found = np.zeros(len(rows), np.float32)
         for term, value in idf.items():
-            containing = self.rows[self.indptr[term] : self.indptr[term + 1]]
-            found[np.isin(rows, containing)] += value
+            first, last = self.indptr[term], self.indptr[term + 1]
+            containing = self.rows[first:last]
+            place = np.searchsorted(containing, rows).clip(max=max(last - first - 1, 0))
+            holds = containing[place] == rows if last > first else np.zeros(len(rows), bool)
+            part = np.where(self._in_heading[first:last][place], 1.0, in_body) if last > first else 0.0
+            found += np.float32(value) * holds * part
         return found / np.float32(max(total, 1e-9))
 
     def coverage(self, rows: Sequence[int], idf: Mapping[int, float]) -> float:

@@ -45,9 +45,12 @@ class Evidenced:
 
 
 def rank_passages(
-    allowed: Rows, question: Evidenced, field: DenseField, index: LexicalIndex, settings: SearchSettings
+    allowed: Rows, question: Evidenced, field: DenseField, index: LexicalIndex, settings: SearchSettings, wanted: int
 ) -> Ranking:
-    """Ranks the union of every signal's best rows among `allowed`; every candidate gets every score."""
+    """Ranks the union of every signal's best rows among `allowed`; every candidate gets every score.
+
+    Only the best `wanted` are returned.
+    """
     n = settings.candidates
     lexical_allowed = question.lexical[allowed - question.first]
     lexical_rows, lexical_top = best(allowed, lexical_allowed, n)
@@ -61,7 +64,9 @@ def rank_passages(
     scores = {name: scan.at(rows) for name, scan in scans.items() if scan is not None}
     scores["lexical"] = question.lexical[rows - question.first]
     if question.terms.identifiers:
-        scores["identifier"] = index.share(rows, question.terms.identifiers, question.terms.identifier_mass)
+        scores["identifier"] = index.share(
+            rows, question.terms.identifiers, question.terms.identifier_mass, settings.fusion.identifier_in_body
+        )
     weights = {"dense": settings.fusion.dense, "lexical": settings.fusion.lexical, "joint": settings.fusion.joint}
     bonus = np.float32(settings.fusion.identifier) * scores["identifier"] if "identifier" in scores else 0.0
     fused = fuse([Signal(scores[name], top, weights[name]) for name, top in references.items()]) + bonus
@@ -70,7 +75,7 @@ def rank_passages(
         references = {name: _top(second.get(name, scores[name]), n) for name in references}
         signals = [Signal(second.get(name, scores[name]), top, weights[name]) for name, top in references.items()]
         fused = fuse(signals) + bonus
-    order = np.argsort(-fused, kind="stable")
+    order = np.argsort(-fused, kind="stable")[:wanted]
     return Ranking(rows, fused, scores).reordered(order, fused)
 
 

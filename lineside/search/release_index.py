@@ -273,7 +273,8 @@ class _Search:
             return []
         index = self.index
         question = Evidenced(self.scans.text, self.scans.joint, self.terms, self.lexical, self.scope.span[0])
-        ranking = rank_passages(self.scope.passages, question, index._text, index._lexical, self.settings)
+        wanted = max(2 * self.query.k + 8, self.settings.rerank.candidates + 1 if index._reranker else 0)
+        ranking = rank_passages(self.scope.passages, question, index._text, index._lexical, self.settings, wanted)
         if index._reranker is not None:
             texts = [index._template(int(row)).text for row in ranking.rows[: self.settings.rerank.candidates]]
             ranking = reranked(ranking, index._reranker.score(self.query.text, texts), self.settings.rerank.weight)
@@ -297,9 +298,10 @@ class _Search:
             self.lexical[allowed - self.scope.span[0]],
             sum(weight * float(index._lexical.idf[t]) for t, weight in self.terms.weights.items()),
             self.settings.candidates,
+            3 * self.query.k_images + 4,
             settings,
         )
-        head = ranking.rows[: 3 * self.query.k_images + 4]
+        head = ranking.rows
         kept = collapse(
             head,
             index._joint.vectors(head),

@@ -28,8 +28,9 @@ class FusionSettings(_Settings):
     dense: float = Field(0.5, ge=0, le=10)
     lexical: float = Field(0.5, ge=0, le=10)
     joint: float = Field(0.05, ge=0, le=10, description="question and frame against passages in the joint space")
-    identifier: float = Field(
-        2.0, ge=0, le=10, description="times the share of the question's identifiers found, added"
+    identifier: float = Field(3.0, ge=0, le=10, description="times the share of the question's identifiers, added")
+    identifier_in_body: float = Field(
+        0.35, ge=0, le=1, description="an identifier that a passage mentions, against one in its heading or definition"
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from lineside.analysis import sentences
+from lineside.analysis import identifiers, sentences
 from lineside.documents import Document, Figure, Frame, Page, Passage, Section, Table
 from lineside.errors import ShardError
 
@@ -92,14 +93,29 @@ def sentence_spans(passages: Sequence[Passage]) -> list[SentenceSpan]:
     return [SentenceSpan(i, s.start, s.end) for i, p in enumerate(passages) for s in sentences(p.text)]
 
 
+_DEFINING = re.compile(
+    r"^(?:error |alarm |fault |event |part |item |order |rule )?(?:codes?|numbers?|nos?\.?|ids?)\s*:\s*([^;\n]{1,200})",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def defined_identifiers(text: str) -> list[str]:
+    """Identifiers that the text is about, not just mentions: "Code: E-452; Meaning: ...", "Part number: HX-200/A"."""
+    return [found for value in _DEFINING.findall(text) for found in identifiers(value)]
+
+
 def lexical_fields(item: Passage | Figure | Frame, document: Document | None) -> tuple[str, str]:
-    """(heading, body) as the lexical index sees the row; the heading weighs more."""
+    """(heading, body) as the lexical index sees the row; the heading weighs more.
+
+    Identifiers that a passage defines belong to its heading: who asks for a code wants the place that explains it.
+    """
     if isinstance(item, Frame):
         label = (item.label or "").replace("-", " ").replace("_", " ")
         return f"{label} {item.camera_id}", item.caption
     title = document.title if document else ""
     path = item.section_path if title in item.section_path else (title, *item.section_path)
-    return " ".join(path), item.text if isinstance(item, Passage) else item.caption
+    body = item.text if isinstance(item, Passage) else item.caption
+    return " ".join((*path, *defined_identifiers(body))), body
 
 
 def row_table(
