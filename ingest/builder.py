@@ -16,9 +16,10 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from ingest.identity import slug
-from ingest.images import EncodedImage, check_image
+from ingest.images import EncodedImage, check_image, is_svg
 from ingest.limits import ParseLimits
 from ingest.source import Resolve
+from ingest.svg import render_svg
 from lineside.documents import Document, DocumentKind, Figure, Page, Section, Table
 from lineside.errors import ParseError
 
@@ -230,13 +231,9 @@ class DocumentBuilder:
             raise ParseError("images are not read here")
         path = unquote(parts.path)
         data = self.resolve(path)
-        suffix = PurePosixPath(path).suffix.lower()
-        if suffix == ".svg":  # a raster of the same name stands for a drawing
-            stem = path[: -len(suffix)]
-            data = self.resolve(stem + ".png") or self.resolve(stem + ".jpg") or data
         if data is None:
             raise ParseError("no such file beside the document")
-        return check_image(data, self.limits)
+        return render_svg(data, self.limits) if is_svg(data) else check_image(data, self.limits)
 
     def _unnamed_start(self, title: str) -> None:
         """Give text that stands before the first heading a section of its own, named like the document."""

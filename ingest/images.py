@@ -33,8 +33,6 @@ def check_image(data: bytes, limits: ParseLimits) -> EncodedImage:
     """
     if len(data) > limits.max_image_bytes:
         raise ParseError(f"the image has {len(data)} bytes, over the limit of {limits.max_image_bytes}: shrink it")
-    if data.lstrip()[:5].lower() in (b"<?xml", b"<svg ", b"<svg>") or b"<svg" in data[:1000]:
-        raise ParseError("SVG is not read: keep a PNG of the same name beside it")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -53,6 +51,12 @@ def check_image(data: bytes, limits: ParseLimits) -> EncodedImage:
         raise ParseError("not an image that is read: save it as PNG, JPEG or WebP") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ParseError(f"the image is damaged ({error}): export it again") from error
+
+
+def is_svg(data: bytes) -> bool:
+    """Whether bytes look like an SVG drawing."""
+    start = data[:4_000].lstrip()
+    return start.startswith((b"<?xml", b"<svg", b"<!", b"\xef\xbb\xbf<")) and b"<svg" in start
 
 
 def encode_png(image: Image.Image, limits: ParseLimits) -> EncodedImage:

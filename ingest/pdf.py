@@ -26,6 +26,7 @@ from ingest.pdf_structure import (
     text_style,
 )
 from ingest.pdf_tables import Grid, find_grids
+from ingest.pdfium_lock import PDFIUM
 from lineside.errors import ParseError
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -81,6 +82,11 @@ def parse_pdf(data: bytes, builder: DocumentBuilder, limits: ParseLimits) -> str
     """
     if b"%PDF-" not in data[:1024]:
         raise ParseError("is not a PDF: check the file's extension")
+    with PDFIUM:
+        return _parse(data, builder, limits)
+
+
+def _parse(data: bytes, builder: DocumentBuilder, limits: ParseLimits) -> str:
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:

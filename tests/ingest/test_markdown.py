@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ingest.parse import parse
 from ingest.source import SourceFile
 from lineside.documents import Document
@@ -117,10 +115,11 @@ def test_text_before_the_first_heading_belongs_to_a_section_named_like_the_docum
     assert document.text[document.sections[0].start : document.sections[0].end] == "Warning first."
 
 
-def test_svg_is_replaced_by_the_raster_of_its_name(tmp_path: Path) -> None:
-    document, warnings = _parse("![d](d.svg)", d=png())
-    assert len(document.figures) == 1
-    assert warnings == ()
+def test_a_drawing_is_drawn() -> None:
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="2"><rect width="4" height="2" fill="red"/></svg>'
+    parsed = parse(SourceFile("pump/p.md", b"![d](d.svg)"), resolve={"d.svg": svg}.get)
+    (figure,) = parsed.documents[0].figures
+    assert (figure.media_type, figure.caption, parsed.warnings) == ("image/png", "d", ())
 
 
 def test_html_inside_markdown_is_read() -> None:
