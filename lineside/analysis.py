@@ -65,9 +65,7 @@ def terms(text: str, *, keep_stop_words: bool = False) -> list[str]:
     for chunk in _CHUNK.findall(fold(text)):
         if is_identifier(chunk):
             found.append("#" + canonical_identifier(chunk))
-        for word in _WORD.findall(chunk):
-            if keep_stop_words or word not in STOP_WORDS:
-                found.append(stem(word))
+        found.extend(stem(word) for word in _WORD.findall(chunk) if keep_stop_words or word not in STOP_WORDS)
     return found
 
 
@@ -80,18 +78,22 @@ class Span:
 
 
 _ABBREVIATIONS = frozenset(
-    "e.g i.e etc vs no nr fig figs sec approx max min ca cf mr ms dr st inc ltd dept eq ref refs vol pp para incl temp".split()
+    "e.g i.e etc vs no nr fig figs sec approx max min ca cf mr ms dr st inc ltd dept eq ref refs vol pp para incl "
+    "temp".split()
 )
-_BOUNDARY = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n+")
+# Never begun inside a run of full stops: a line of dot leaders would cost its length squared.
+_BOUNDARY = re.compile(r"(?<![.!?…])[.!?…]++[\"')\]]*+(?=\s)|\n+")
+_NEXT = re.compile(r"\s*(\S?)")
+_LOOK_BACK = 64  # characters: abbreviations and enumerators are shorter
 
 
 def _sentence_bounds(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for match in _BOUNDARY.finditer(text):
         if "\n" not in match.group():
-            before = text[start : match.start()].rsplit(None, 1)
+            before = text[max(start, match.start() - _LOOK_BACK) : match.start()].rsplit(None, 1)
             last = before[-1].casefold().lstrip("(\"'[") if before else ""
-            following = text[match.end() :].lstrip()[:1]
+            following = _NEXT.match(text, match.end())[1]  # type: ignore[index]
             if match.group().startswith(".") and (last in _ABBREVIATIONS or (len(last) == 1 and last.isalpha())):
                 continue
             if following and following.islower():
