@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -39,9 +39,14 @@ class Filters(_Contract):
 
     @model_validator(mode="after")
     def _time_order(self) -> Filters:
-        if self.time_from and self.time_to and self.time_from >= self.time_to:
+        if self.time_from and self.time_to and _utc(self.time_from) >= _utc(self.time_to):
             raise ValueError("time_from must be before time_to")
         return self
+
+
+def _utc(time: datetime) -> datetime:
+    """A time without a zone is taken for UTC, as filters take it: Python cannot compare it with one that has a zone."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class TelemetrySeries(_Contract):
