@@ -54,19 +54,24 @@ class LexicalIndex:
         """BM25F of the rows `[span)` for term ids with weights, (n,) float32."""
         start, end = span
         whole = end - start == self.n_rows
-        found = np.zeros(end - start, np.float32)
+        rows, parts, factors, counts = [_NO_ROWS], [_NO_SCORES], [0.0], [0]
         for term, weight in weights:
-            first, last = self.indptr[term], self.indptr[term + 1]
-            rows = self.rows[first:last]
+            first, last = int(self.indptr[term]), int(self.indptr[term + 1])
             if not whole:
-                left, right = np.searchsorted(rows, (start, end))
-                first, last = first + left, first + right
-                rows = self.rows[first:last] - start
-            found[rows] += np.float32(weight * self.idf[term]) * self.tf_part[first:last]
-        return found
+                left, right = np.searchsorted(self.rows[first:last], (start, end))
+                first, last = first + int(left), first + int(right)
+            rows.append(self.rows[first:last])
+            parts.append(self.tf_part[first:last])
+            factors.append(weight * self.idf[term])
+            counts.append(last - first)
+        # One pass over all postings: an addition per term costs more in calls than in arithmetic.
+        values = np.concatenate(parts) * np.repeat(np.array(factors, np.float32), counts)
+        return np.bincount(np.concatenate(rows) - start, values, end - start).astype(np.float32)
 
     def occurs(self, term: int, span: tuple[int, int]) -> bool:
         """Whether the term occurs in a row of `[span)`."""
+        if span == (0, self.n_rows):
+            return bool(self.indptr[term + 1] > self.indptr[term])
         rows = self.rows[self.indptr[term] : self.indptr[term + 1]]
         left = int(np.searchsorted(rows, span[0]))
         return left < len(rows) and int(rows[left]) < span[1]
@@ -119,6 +124,7 @@ class LexicalIndex:
 
 
 _NO_ROWS = np.empty(0, np.int32)
+_NO_SCORES = np.empty(0, np.float32)
 
 
 def _tf_part(shards: Sequence[LexicalPostings], rows: NDArray[np.int32], settings: LexicalSettings) -> Floats:

@@ -6,9 +6,30 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lineside.analysis import terms
+from lineside.analysis import stem, terms
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.settings import LexicalSettings
+
+
+# Words that shape a question and not its subject: "how long", "what do I need", "belongs to". Passages that answer it
+# have no need of them, so they say nothing about whether a passage covers the question.
+_FRAME = frozenset(
+    stem(word)
+    for word in (
+        "much many long far often fast quick quickly soon tight wide heavy big large high low deep thick strong hard bad "
+        "badly may might shall get gets got do done go goes gone come comes came say says said tell tells want wants "
+        "need needs put show shows look looks seem seems happen happens now please kind sort thing way know find found "
+        "give gives take takes keep let make makes use used mean means right ok okay wrong else still back up down out "
+        "off over again after before between exactly actually really new set order belong like nothing something "
+        "anything somebody everybody allowed permitted first next then well ever yet"
+    ).split()
+)
+
+
+def content_terms(text: str) -> list[str]:
+    """The distinct terms that a passage should have in common with a question; all of them where only frame is left."""
+    found = list(dict.fromkeys(terms(text)))
+    return [term for term in found if term not in _FRAME] or found
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +37,8 @@ class QuestionTerms:
     """Terms of a question with weights for scoring; ids are the lexical index's.
 
     `weights`: term id -> weight of the lexical score, context and label terms included.
-    `idf`: term id -> idf of the question's own known terms; `idf_total` counts its unknown terms too.
-    `identifiers`: term id -> idf of the identifiers among them. `unknown`: terms that occur in no searched row.
+    `idf`: term id -> idf of the question's known content terms; `idf_total` counts its unknown ones too.
+    `identifiers`: term id -> idf of the identifiers among them. `unknown`: content terms that occur in no searched row.
     `unknown_mass`: the idf that terms seen nowhere would have, summed over them. `identifier_mass`: idf of all
     identifiers, unknown ones included. `missing_identifiers`: unknown identifiers, without their mark.
     """
@@ -42,6 +63,7 @@ def question_terms(
 ) -> QuestionTerms:
     """Analyses a question against the rows `[span)`; captions of voted labels come with their weights."""
     counts = Counter(terms(text))
+    content = set(content_terms(text))
     weights: dict[int, float] = {}
     idf: dict[int, float] = {}
     identifiers: dict[int, float] = {}
@@ -52,6 +74,8 @@ def question_terms(
         term_id = index.term_ids.get(term)
         is_identifier = term.startswith("#")
         if term_id is None or not index.occurs(term_id, span):
+            if term not in content:
+                continue
             unknown.append(term.removeprefix("#"))
             total += index.unseen_idf
             if is_identifier:
@@ -59,6 +83,8 @@ def question_terms(
             continue
         term_idf = float(index.idf[term_id])
         weights[term_id] = count * (settings.identifier_boost if is_identifier else 1.0)
+        if term not in content:
+            continue
         idf[term_id] = term_idf
         total += term_idf
         if is_identifier:
