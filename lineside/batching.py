@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from lineside.errors import Overloaded
+from lineside.errors import Overloaded, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,13 +51,17 @@ class MicroBatcher(Generic[Item, Result]):
         self._pending: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._busy = False
+        self._closed = False
 
     async def submit(self, item: Item) -> Result:
         """The result for one item.
 
         Raises:
             Overloaded: `max_pending` items wait already.
+            Unavailable: the batcher was closed before this item's batch began.
         """
+        if self._closed:
+            raise _closed()
         if len(self._pending) >= self.max_pending:
             raise Overloaded(f"{self.max_pending} items wait already; try again shortly")
         loop = asyncio.get_running_loop()
@@ -68,11 +72,14 @@ class MicroBatcher(Generic[Item, Result]):
         return await future
 
     def close(self) -> None:
-        """Lets the running batch finish and ends the thread."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Lets the running batch finish, refuses what waits, and ends the thread."""
+        self._closed = True
+        self._executor.shutdown(wait=False)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch = []
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        if self._closed:
+            self._refuse_pending()
         while self._pending and len(batch) < self.max_batch:
             item, future = self._pending.popleft()
             if not future.done():
@@ -85,6 +92,12 @@ class MicroBatcher(Generic[Item, Result]):
             running = loop.run_in_executor(self._executor, self._work, [item for item, _ in batch])
             running.add_done_callback(lambda done: self._finish(loop, batch, done))
 
+    def _refuse_pending(self) -> None:
+        while self._pending:
+            _, future = self._pending.popleft()
+            if not future.done():
+                future.set_exception(_closed())
+
     def _finish(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -92,10 +105,6 @@ class MicroBatcher(Generic[Item, Result]):
         done: asyncio.Future[Sequence[Result | BaseException]],
     ) -> None:
         self._start(loop)  # the next batch first: the worker must not wait for this one's callers
-        if done.cancelled():
-            for _, future in batch:
-                future.cancel()
-            return
         error = done.exception()
         results: Sequence[Result | BaseException] = [error] * len(batch) if error else done.result()
         if len(results) != len(batch):
@@ -107,3 +116,7 @@ class MicroBatcher(Generic[Item, Result]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+
+def _closed() -> Unavailable:
+    return Unavailable("this stage has been shut down")
