@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineside.analysis import fold
+from lineside.answering.attributes import unstated
 from lineside.answering.claims import state
 from lineside.answering.quantities import QUANTITY
 from lineside.answering.questions import QuestionKind, read_question
 from lineside.schema import LabelVote
 from lineside.search.contract import SearchResult, Signals
 
-Cause = Literal["unknown_identifier", "nothing_relevant", "quantity_not_stated", "no_evidence"]
+Cause = Literal["unknown_identifier", "nothing_relevant", "quantity_not_stated", "attribute_not_stated", "no_evidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ def decide(result: SearchResult, question: str, settings: AbstainSettings = Abst
         named = ", ".join(_as_written(m, question) for m in missing)
         verb = "does not occur" if len(missing) == 1 else "do not occur"
         return _abstention("unknown_identifier", f"{named} {verb} in the searched knowledge", result, signals)
+    asked_for = unstated(question, (e.text for e in result.evidence if e.kind == "passage"))
+    if asked_for is not None:
+        return _abstention("attribute_not_stated", f"no passage found states a {asked_for.name}", result, signals)
     if carried and kind.shown:
         return None
     if signals.answerability < settings.bar - relief:

@@ -16,7 +16,12 @@ MARKER = re.compile(r"\[\s*\d{1,4}(?:\s*(?:[,;&]|-|–|and)\s*\d{1,4})*\s*\]")
 _OPEN_MARKER = re.compile(r"\[[\s\d,;&–-]*(?:a|an|and)?[\s\d]*$")
 _NUMBERS = re.compile(r"(\d{1,4})(?:\s*[-–]\s*(\d{1,4}))?")
 _SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?])")
-_LEAD = re.compile(r"^(?:(?:the\s+)?answer|a)\s*:\s*|^(?:[-*•]|\d{1,2}[.)])\s+(?=\w)", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^(?:(?:the\s+)?(?:correct\s+)?(?:answer|sentence)(?:\s+(?:to|that\s+answers)\s+(?:the|your|this)\s+question)?\s*"
+    r"(?:is\s*:?|:)|a\s*:|(?:according\s+to|based\s+on)\s+(?:the|this)\s+(?:text|notes?)\s*[,:]|[-*•]\s+|\d{1,2}[.)]\s+(?=\w))"
+    r"\s*[\"']?",
+    re.IGNORECASE,
+)
 MAX_RANGE = 20
 
 
@@ -55,9 +60,11 @@ def neutralise(text: str) -> str:
 
 
 def draft(text: str) -> Draft | None:
-    """One sentence with markers as a draft; None when nothing but markers and punctuation is in it."""
+    """One sentence with markers as a draft; None when it has no word."""
     plain = _LEAD.sub("", strip_markers(text)).strip()
-    return Draft(plain, numbers_in(text)) if any(c.isalnum() for c in plain) else None
+    if plain.count('"') % 2:
+        plain = plain.strip('"')
+    return Draft(plain, numbers_in(text)) if any(c.isalpha() for c in plain) else None
 
 
 class SentenceAssembler:

@@ -48,6 +48,7 @@ class ExtractSettings:
     `keep_share` of the best score keeps a further sentence; `facet_share` of that is enough for one that gives what is
     still missing. `weight_rank` counts the rank score of the passage, `weight_facet` each thing asked for (a quantity,
     a cause, an action, a part, a meaning) that the sentence gives and no chosen one has given yet.
+    `penalty_nothing_new` is for a sentence that only repeats the question.
     """
 
     max_sentences: int = 4
@@ -60,6 +61,7 @@ class ExtractSettings:
     weight_rank: float = 0.35
     weight_facet: float = 0.2
     weight_identifier: float = 0.2
+    penalty_nothing_new: float = 0.3
     weight_heading: float = 0.15
     weight_label: float = 0.4
     weight_neighbour: float = 0.1
@@ -105,7 +107,8 @@ def rank_sentences(
     kind = read_question(question)
     shown = _label_words(result.labels, settings.label_share)
     top = max((e.score for e in result.evidence if e.kind == "passage"), default=0.0)
-    by_evidence = {e.n: _evidence_bonus(e, top, kind, settings) for e in result.evidence}
+    named = _identifier_shares(result.evidence, kind.identifiers)
+    by_evidence = {e.n: _evidence_bonus(e, top, kind, named, settings) for e in result.evidence}
     for n, share in _shown_shares(result.evidence, shown).items():
         by_evidence[n] += settings.weight_label * share
     base = {(s.evidence, s.start): s.score for s in result.sentences}
@@ -123,7 +126,7 @@ def rank_sentences(
             continue
         statement = state(text)
         facets = _facets(text, statement, kind)
-        score += settings.weight_facet * len(facets) + _sentence_bonus(text, statement, kind, shown, settings)
+        score += settings.weight_facet * len(facets) + _sentence_bonus(text, statement, kind, shown, named, settings)
         key = " ".join(text.casefold().split())
         if key not in found or found[key].score < score:
             found[key] = RankedSentence(source.n, scored.start, scored.end, text, score, facets, statement)
@@ -140,15 +143,28 @@ def _label_words(labels: Iterable[LabelVote], share: float) -> dict[str, float]:
     return found
 
 
-def _evidence_bonus(source: Evidence, top: float, kind: QuestionKind, settings: ExtractSettings) -> float:
+def _identifier_shares(evidence: Sequence[Evidence], identifiers: frozenset[str]) -> dict[str, float]:
+    """Identifier of the question -> its share of their weight, by its rarity among the passages (idf).
+
+    In "P-102 shows P-E31" the pump is named on every page, the code in one row: the code says where the answer is.
+    """
+    passages = [_text_keys(e.text) | _heading_keys(e) for e in evidence if e.kind == "passage"]
+    rarity = {i: math.log((len(passages) + 1) / (0.5 + sum(i in keys for keys in passages))) for i in identifiers}
+    total = sum(rarity.values())
+    return {i: value / total for i, value in rarity.items()} if total > 0 else {}
+
+
+def _evidence_bonus(
+    source: Evidence, top: float, kind: QuestionKind, named: Mapping[str, float], settings: ExtractSettings
+) -> float:
     bonus = settings.weight_rank * ((source.score / top) ** 4 if top > 0 and 0 < source.score <= top else 0.0)
     heading = _heading_keys(source)
     wanted = kind.words | kind.identifiers
     if wanted:
         bonus += settings.weight_heading * len(heading & wanted) / len(wanted)
-    if kind.identifiers:
-        named = kind.identifiers & (heading | _text_keys(source.text))
-        bonus += settings.weight_identifier * len(named) / len(kind.identifiers)
+    if named:
+        keys = heading | _text_keys(source.text)
+        bonus += settings.weight_identifier * sum(share for i, share in named.items() if i in keys)
     return bonus
 
 
@@ -209,13 +225,19 @@ def _facets(text: str, statement: Statement, kind: QuestionKind) -> frozenset[Fa
 
 
 def _sentence_bonus(
-    text: str, statement: Statement, kind: QuestionKind, shown: Mapping[str, float], settings: ExtractSettings
+    text: str,
+    statement: Statement,
+    kind: QuestionKind,
+    shown: Mapping[str, float],
+    named: Mapping[str, float],
+    settings: ExtractSettings,
 ) -> float:
     keys = {t.key for t in statement.tokens}
     bonus = 0.0
-    if kind.identifiers:
-        hit = len(kind.identifiers & keys) / len(kind.identifiers)
-        bonus += settings.weight_identifier * hit * (1.0 if statement.row else 0.5)
+    hit = sum(share for i, share in named.items() if i in keys)
+    bonus += settings.weight_identifier * hit * (1.0 if statement.row else 0.5)
+    if len(keys - kind.words - kind.identifiers) < 2:
+        bonus -= settings.penalty_nothing_new
     if shown:
         bonus += 0.3 * settings.weight_label * sum(w for k, w in shown.items() if k in keys) / sum(shown.values())
     if len(keys) < 4 or _is_caption(text, statement):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from lineside.answering.citations import neutralise
 from lineside.answering.extract import ExtractSettings, RankedSentence, rank_sentences
@@ -12,35 +13,29 @@ from lineside.generation.contract import Message
 from lineside.schema import Evidence, LabelVote
 from lineside.search.contract import SearchResult
 
-SYSTEM = (
-    "You answer questions by copying. Find the notes that answer the question, repeat their sentences word for word, "
-    "one to three sentences, each followed by the number of its note. Add no words of your own."
-)
-_EXAMPLES = (
-    (
-        "[1] The lamp housing LH-7 is fastened with four screws M5. Tighten the screws to 6 Nm.\n"
-        "[2] The lamp is replaced every 4 000 hours. Wear gloves.\n\n"
-        "Question: How tight do the screws of the lamp housing have to be?",
-        "The lamp housing LH-7 is fastened with four screws M5. [1] Tighten the screws to 6 Nm. [1]",
+Style = Literal["copy", "cite"]
+"""`copy`: asks for sentences of the text alone; their citations are found afterwards. Models under about a billion
+parameters lose the thread over numbered notes and examples (they repeat the example). `cite`: numbered notes, and the
+model cites them itself."""
+
+SYSTEM: dict[Style, str] = {
+    "copy": "You copy sentences.",
+    "cite": (
+        "You answer questions about machines from numbered notes. Copy the sentences of the notes that answer the "
+        "question, word for word, one to three sentences. End each sentence with the number of its note in brackets, "
+        "like [1]. Keep every number, unit and code as written. Add nothing that is not in the notes."
     ),
-    (
-        "[1] The fan F-12 blows filtered air into the cabinet.\n"
-        "[2] Code: F-E07; Meaning: Fan does not turn; Action: Replace the fuse FU-3.\n"
-        "[3] If the cabinet is hotter than 50 °C, check the filter mat first.\n\n"
-        "Question: The cabinet shows F-E07. What should I do?",
-        "Code: F-E07; Meaning: Fan does not turn; Action: Replace the fuse FU-3. [2]",
-    ),
-)
-"""Two worked examples, about things that no plant's manual holds: small models imitate better than they obey."""
-PREAMBLE: tuple[Message, ...] = (
-    Message("system", SYSTEM),
-    *(m for asked, told in _EXAMPLES for m in (Message("user", asked), Message("assistant", told))),
-)
-"""The same for every request, so that its attention state is computed once and shared (prefix caching)."""
+}
+"""First message of every request of a style, so that its attention state is computed once (prefix caching)."""
+_ORDER: dict[Style, str] = {
+    "copy": "Which sentence of the text answers the question? Repeat it exactly.",
+    "cite": "Answer in one to three sentences copied from the notes, each ending with its [n].",
+}
 
 _CONTROL = re.compile(
     r"<\|[^|>]{0,40}\|>|</?(?:s|system|user|assistant)>|[\x00-\x08\x0b-\x1f\x7f]|```+|#{3,}|={3,}", re.I
 )
+_ENUMERATOR = re.compile(r"^\s*\(?\d{1,2}[.)]\s+")
 _ROLE_LINE = re.compile(r"(?im)^\s*(?:system|assistant|user|question|notes?|answer)\s*:\s*")
 
 
@@ -48,9 +43,9 @@ _ROLE_LINE = re.compile(r"(?im)^\s*(?:system|assistant|user|question|notes?|answ
 class PromptSettings:
     """Bounds of the prompt, in characters and sentences: a small model follows a short prompt better."""
 
-    max_sentences: int = 5
+    style: Style = "copy"
+    max_sentences: int = 4
     max_note_chars: int = 900
-    headings: bool = False
     max_question_chars: int = 600
     max_context_chars: int = 400
     label_share: float = 0.3
@@ -65,40 +60,47 @@ def build_prompt(
     settings: PromptSettings = PromptSettings(),
     extract_settings: ExtractSettings = ExtractSettings(),
 ) -> tuple[Message, ...]:
-    """Rules, examples and the question with its notes; `telemetry` are lines as `telemetry.prompt_lines` makes them."""
+    """The fixed system message, then text, question and order; `telemetry` as `telemetry.prompt_lines` makes it."""
     ranked = rank_sentences(result, question, extract_settings)
-    parts = note_lines(ranked, result.evidence, settings)
+    text = note_lines(ranked, result.evidence, settings)
     seen = image_line(result.labels, settings.label_share)
     if seen:
-        parts.append(seen)
+        text.append(seen)
     if telemetry:
-        parts.append("Measured: " + "; ".join(plain(line) for line in telemetry))
+        text.append("Measured: " + "; ".join(plain(line) for line in telemetry))
     if context.strip():
-        parts.append(f'Log: "{plain(context)[-settings.max_context_chars :]}"')
+        text.append(f'Log: "{plain(context)[-settings.max_context_chars :]}"')
+    heading = "Text" if settings.style == "copy" else "Notes"
     asked = plain(question)[: settings.max_question_chars]
-    parts.append(f"\nQuestion: {asked}")
-    return (*PREAMBLE, Message("user", "\n".join(parts)))
+    content = "\n".join((f"{heading}:", *text, "", f"Question: {asked}", "", _ORDER[settings.style]))
+    return (Message("system", SYSTEM[settings.style]), Message("user", content))
 
 
 def note_lines(
     ranked: Sequence[RankedSentence], evidence: Sequence[Evidence], settings: PromptSettings = PromptSettings()
 ) -> list[str]:
-    """The best sentences grouped by evidence, one line each, the best last: `[n] Section: sentence sentence`."""
-    by_number = {e.n: e for e in evidence}
-    picked: dict[int, list[RankedSentence]] = {}
-    used = count = 0
+    """The best sentences within the bounds, the best last, where a small model looks first.
+
+    Style `copy`: a sentence a line. Style `cite`: a line for each evidence, `[n] Section: sentence sentence`.
+    """
+    picked: list[RankedSentence] = []
+    used = 0
     for sentence in ranked:
-        if count >= settings.max_sentences:
+        if len(picked) >= settings.max_sentences:
             break
-        if used + len(sentence.text) > settings.max_note_chars and count:
+        if picked and used + len(sentence.text) > settings.max_note_chars:
             continue
-        picked.setdefault(sentence.evidence, []).append(sentence)
-        used, count = used + len(sentence.text), count + 1
+        picked.append(sentence)
+        used += len(sentence.text)
+    if settings.style == "copy":
+        return [_ended(plain(s.text)[: settings.max_note_chars]) for s in reversed(picked)]
+    by_number = {e.n: e for e in evidence}
     lines = []
-    for n, chosen in reversed(picked.items()):  # what stands next to the question is followed best
-        text = " ".join(_ended(plain(s.text)) for s in sorted(chosen, key=lambda s: s.start))
+    for n in reversed(dict.fromkeys(s.evidence for s in picked)):
+        own = sorted((s for s in picked if s.evidence == n), key=lambda s: s.start)
+        text = " ".join(_ended(plain(s.text)[: settings.max_note_chars]) for s in own)
         heading = plain(_heading(by_number[n]))
-        lines.append(f"[{n}] {heading}: {text}" if heading and settings.headings else f"[{n}] {text}")
+        lines.append(f"[{n}] {heading}: {text}" if heading else f"[{n}] {text}")
     return lines
 
 
@@ -118,6 +120,7 @@ def plain(text: str) -> str:
 
 
 def _ended(text: str) -> str:
+    text = _ENUMERATOR.sub("", text)  # a copied "7." would end the model's sentence there
     return text if text.endswith((".", "!", "?", ":")) else text + "."
 
 

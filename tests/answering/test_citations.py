@@ -149,3 +149,20 @@ def test_repeats_are_merged() -> None:
 
 def test_a_sentence_of_markers_alone_is_none() -> None:
     assert draft("[1] [2].") is None
+    assert draft("7.") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer to the question is: Close V1.",
+        "Answer: Close V1.",
+        'The correct answer is: "Close V1."',
+        "1. Close V1.",
+        "According to the text, Close V1.",
+    ],
+)
+def test_a_lead_in_is_taken_off(text: str) -> None:
+    found = draft(text)
+    assert found is not None
+    assert found.text == "Close V1."

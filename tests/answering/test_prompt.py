@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lineside.answering.citations import MARKER
-from lineside.answering.prompt import PREAMBLE, PromptSettings, build_prompt, plain
+from lineside.answering.prompt import SYSTEM, PromptSettings, Style, build_prompt, plain
 from lineside.schema import LabelVote
 from tests.answering.results import search_result
 from tests.answering.support_table import EVIDENCE
 
 
-def test_the_beginning_is_the_same_for_every_question() -> None:
+@pytest.mark.parametrize("style", ["copy", "cite"])
+def test_the_beginning_is_the_same_for_every_question(style: Style) -> None:
     for question in ("How tight?", "Why is E-452 shown?"):
-        messages = build_prompt(search_result(question, *EVIDENCE), question)
-        assert messages[: len(PREAMBLE)] == PREAMBLE
-        assert messages[-1].role == "user"
+        first, last = build_prompt(search_result(question, *EVIDENCE), question, settings=PromptSettings(style=style))
+        assert (first.role, first.content) == ("system", SYSTEM[style])
+        assert last.role == "user"
 
 
-def test_notes_carry_the_numbers_of_their_evidence_and_the_question_stands_last() -> None:
+def test_notes_carry_the_numbers_of_their_evidence_where_the_model_cites() -> None:
     question = "What is the maximum pressure?"
-    content = build_prompt(search_result(question, *EVIDENCE), question)[-1].content
+    settings = PromptSettings(style="cite")
+    content = build_prompt(search_result(question, *EVIDENCE), question, settings=settings)[-1].content
     assert any(line.startswith("[4]") and "160 bar" in line for line in content.splitlines())
-    assert content.rstrip().splitlines()[-1].startswith("Question: What is the maximum pressure?")
+
+
+def test_the_best_sentence_stands_next_to_the_question() -> None:
+    question = "What is the maximum pressure?"
+    lines = build_prompt(search_result(question, *EVIDENCE), question)[-1].content.splitlines()
+    at = lines.index("Question: What is the maximum pressure?")
+    assert "160 bar" in lines[at - 2]
 
 
 def test_image_telemetry_and_log_are_told() -> None:
