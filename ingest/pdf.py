@@ -11,6 +11,7 @@ import pypdfium2
 from ingest.builder import DocumentBuilder, fold_line, row_line
 from ingest.images import EncodedImage, encode_png
 from ingest.limits import ParseLimits
+from ingest.pdf_figures import clip, distance_to_caption, figure_boxes, place_of, repeated_images
 from ingest.pdf_layout import Item, Line, Region, reading_order
 from ingest.pdf_page import Box, PageContent, Segment, read_page
 from ingest.pdf_structure import (
@@ -24,13 +25,13 @@ from ingest.pdf_structure import (
     paragraphs,
     running_segments,
     text_style,
+    without_leader,
 )
 from ingest.pdf_tables import Grid, find_grids
 from ingest.pdfium_lock import PDFIUM
 from lineside.errors import ParseError
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_MIN_FIGURE_PT = 40.0
 _BARE_CAPTION = re.compile(r"^\w+\.?\s*[A-Z]?\d+[a-z]?[.:]?$")
 _MUCH_TEXT = 300  # characters after which a page's own text size counts
 _EARLY = 8  # headings among which the document's title is looked for
@@ -120,7 +121,7 @@ class _Writer:
     def write(self) -> str:
         contents = [self._read(number) for number in range(len(self.document))]
         running = running_segments(contents)
-        repeated = self._repeated_images(contents)
+        repeated = repeated_images(contents)
         pages = [self._arrange(c, running.get(c.number, set()), repeated) for c in contents]
         lines = [line for page in pages for line in page.lines]
         for line in lines:
@@ -186,27 +187,19 @@ class _Writer:
         early = headings[:_EARLY]
         return max(early, key=lambda pair: pair[0].first.size)[1] if early else ""
 
-    @staticmethod
-    def _repeated_images(contents: list[PageContent]) -> set[tuple[int, ...]]:
-        """Places where an image stands on three pages or more: logos, not figures."""
-        places: Counter[tuple[int, ...]] = Counter()
-        for content in contents:
-            places.update({_rounded(box) for box in content.images})
-        return {place for place, count in places.items() if count >= 3}
-
     def _arrange(self, content: PageContent, running: set[int], repeated: set[tuple[int, ...]]) -> _Page:
         """Sort a page's segments into tables, figures and running text, and bring all of it into reading order."""
         page = _Page(content)
         content.segments = [s for s in content.segments if id(s) not in running]
         page_box = Box(0, 0, content.width, content.height)
-        images = [box for box in content.images if _rounded(box) not in repeated]
+        images = [box for box in content.images if place_of(box) not in repeated]
         letters = sum(len(s.text) for s in content.segments)
-        page.is_scan = letters < 20 and any(_clip(box, page_box).area > 0.5 * page_box.area for box in images)
+        page.is_scan = letters < 20 and any(clip(box, page_box).area > 0.5 * page_box.area for box in images)
         taken: set[int] = set()
         for grid, inside in find_grids(content):
             page.blocks.append(_Block(grid.box, grid))
             taken.update(id(s) for s in inside)
-        for box in _figure_boxes(images, page_box):
+        for box in figure_boxes(images, page_box):
             inside = [s for s in content.segments if id(s) not in taken and box.holds(*_centre(s))]
             if sum(len(s.text) for s in inside) > 400:
                 continue  # a background, not a figure
@@ -252,7 +245,7 @@ class _Writer:
             (distance, f, c)
             for f, (box, _) in enumerate(figures)
             for c, caption in enumerate(captions)
-            if (distance := _apart(box, caption.box)) < _MAX_CAPTION_PT
+            if (distance := distance_to_caption(box, caption.box)) < _MAX_CAPTION_PT
         )
         chosen: dict[int, int] = {}
         for _, f, c in pairs:
@@ -272,7 +265,7 @@ class _Writer:
         self, page: _Page, lines: list[Line], style: Style, rules: HeadingRules, captions: list[_Caption]
     ) -> None:
         if page.is_contents:
-            self.builder.lines([line.text for line in lines])
+            self.builder.lines([without_leader(line.text) for line in lines])
             return
         items: list[str] = []
         found = paragraphs(lines, style)
@@ -287,7 +280,7 @@ class _Writer:
             elif paragraph.is_item:
                 items.append(item_text(text))
             else:
-                start = self.builder.paragraph(text)
+                start = self.builder.paragraph(without_leader(text))
                 if start is not None and FIGURE_CAPTION.match(text):
                     if _BARE_CAPTION.match(text) and place + 1 < len(found):  # "Figure 3:" on a line of its own
                         text = f"{text} {self._text(found[place + 1])}"
@@ -317,7 +310,7 @@ class _Writer:
 
     def _render(self, content: PageContent, box: Box) -> EncodedImage | None:
         """The part of the page that a figure covers, as a person sees it."""
-        shown = _clip(box, Box(0, 0, content.width, content.height))
+        shown = clip(box, Box(0, 0, content.width, content.height))
         if shown.width < 8 or shown.height < 8:
             return None
         scale = min(_RENDER_SCALE, self.limits.max_figure_side_px / max(shown.width, shown.height))
@@ -361,14 +354,6 @@ class _Writer:
         return text
 
 
-def _rounded(box: Box) -> tuple[int, ...]:
-    return tuple(round(value / 3) for value in (box.x0, box.y0, box.x1, box.y1))
-
-
-def _clip(box: Box, limits: Box) -> Box:
-    return Box(max(box.x0, limits.x0), max(box.y0, limits.y0), min(box.x1, limits.x1), min(box.y1, limits.y1))
-
-
 def _centre(segment: Segment) -> tuple[float, float]:
     return (segment.x0 + segment.x1) / 2, segment.base - 0.3 * segment.size
 
@@ -382,28 +367,3 @@ def _around(paragraph: Paragraph) -> Box:
     for line in paragraph.lines[1:]:
         box = box.union(line.box)
     return box
-
-
-def _apart(figure: Box, caption: Box) -> float:
-    """Points between a figure and a caption above or below it; infinite where they stand side by side."""
-    if caption.x1 < figure.x0 - 5 or caption.x0 > figure.x1 + 5:
-        return float("inf")
-    below, above = caption.y0 - figure.y1, figure.y0 - caption.y1
-    return max(below, above, 0.0)
-
-
-def _figure_boxes(images: list[Box], page: Box) -> list[Box]:
-    """Images with their fragments put together; slivers, icons and page backgrounds are left out."""
-    shown = [_clip(box, page) for box in images]
-    boxes = [box for box in shown if box.width > 0 and box.height > 0 and box.area < 0.7 * page.area]
-    if len(boxes) > 500:
-        return []
-    merged = True
-    while merged:
-        merged = False
-        for a in range(len(boxes)):
-            for b in range(len(boxes) - 1, a, -1):
-                if boxes[a].touches(boxes[b], 2.0):
-                    boxes[a] = boxes[a].union(boxes.pop(b))
-                    merged = True
-    return [b for b in boxes if b.width >= _MIN_FIGURE_PT and b.height >= _MIN_FIGURE_PT and b.area < 0.85 * page.area]

@@ -22,7 +22,8 @@ _NAMED_LEVEL = {"PART": 2, "TITLE": 1, "ANNEX": 1, "APPENDIX": 1, "CHAPTER": 1, 
 CAPTION = re.compile(r"^(?:Figure|Fig\.?|Table|Abbildung|Tabelle|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
 FIGURE_CAPTION = re.compile(r"^(?:Figure|Fig\.?|Abbildung|Photo)\s*[A-Z]?\d+", re.IGNORECASE)
 _PAGE_NUMBER = re.compile(r"[^\W\d_].*(?:\s|\.{3,})\d{1,3}$")
-_DOT_LEADER = re.compile(r"(?:\s*\.){4,}\s*\d*$")
+_LEADER = re.compile(r"(?:\s*\.){4,}\s*")
+_DOT_LEADER = re.compile(_LEADER.pattern + r"\d*$")
 _MAX_HEADING_CHARS = 160
 _MIN_NAMED = 8  # headings such as "Article 7" before they are taken for the document's order
 _DEEPEST_NAMED = 1
@@ -221,6 +222,11 @@ def is_contents(lines: Sequence[Line]) -> bool:
     """Whether a page lists contents: most lines end in a page number."""
     numbered = sum(bool(_PAGE_NUMBER.search(line.text)) for line in lines)
     return len(lines) >= 6 and numbered >= 0.6 * len(lines)
+
+
+def without_leader(text: str) -> str:
+    """A line without the dots that lead to a page number."""
+    return _LEADER.sub(" ", text)
 
 
 def item_text(text: str) -> str:
