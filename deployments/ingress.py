@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.handles import call, stream
 from deployments.process import start_process
+from deployments.retriever import RetrieverStatus
 from deployments.settings import ApplicationSettings
 from lineside.answering.pipeline import Answerer
 from lineside.answering.stages import QuestionVectors, Stages
@@ -24,7 +25,7 @@ from lineside.generation import Message, Sampling
 from lineside.search.contract import SearchQuery, SearchResult, Vector
 from lineside.shards.images import StoredImage
 from webapi import create_api
-from webapi.service import Readiness
+from webapi.service import Readiness, Status
 
 _PROBE_TIMEOUT_S = 5.0
 _PROBE_KEPT_S = 1.0
@@ -72,6 +73,11 @@ class Ingress:
     async def image(self, image_id: str) -> StoredImage:
         found: StoredImage = await call(self._retriever, "image", image_id, stage="retriever")
         return found
+
+    async def status(self) -> Status:
+        searching: RetrieverStatus = await call(self._retriever, "status", stage="retriever")
+        generating = await call(self._generator, "unfinished", stage="generator") if self._generator else 0
+        return Status(searching.release, searching.rows, searching.mean_batch, generating, searching.refused)
 
     async def readiness(self) -> Readiness:
         """One probe at a time, its outcome kept for a second: probes of many balancers cost one."""

@@ -117,7 +117,9 @@ class Retriever:
                 results.append(failed[place])
                 continue
             result = next(found)
-            results.append(replace(result, stages_ms={**result.stages_ms, "encode_text": encoded_ms}) if bare else result)
+            results.append(
+                replace(result, stages_ms={**result.stages_ms, "encode_text": encoded_ms}) if bare else result
+            )
         return results
 
     def _poll(self) -> None:

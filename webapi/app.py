@@ -20,7 +20,7 @@ from webapi.admission import Admission
 from webapi.bodies import read_body, read_request, validate_json
 from webapi.compatible import CompatibleAnswer, CompatibleRequest, as_request, compatible_answer
 from webapi.openapi import ERRORS, body_of, document_schema
-from webapi.service import Service
+from webapi.service import Service, Status
 from webapi.settings import HttpSettings
 from webapi.views import DocumentView, TextView, as_html, document_view, page_view, section_view
 
@@ -114,6 +114,11 @@ def create_api(service: Service, settings: HttpSettings = HttpSettings()) -> Fas
         found = await service.image(image_id)
         return Response(found.data, media_type=found.media_type, headers={"Cache-Control": _SHORT_CACHE})
 
+    @api.get("/v1/status", tags=["health"])
+    async def status() -> Status:
+        """Release served, mean batch of the retriever, replies being generated."""
+        return await service.status()
+
     @api.get("/healthz", tags=["health"])
     async def healthz() -> dict[str, str]:
         """Whether this process is alive. Says nothing about the stages: see /readyz."""
@@ -134,7 +139,9 @@ def create_api(service: Service, settings: HttpSettings = HttpSettings()) -> Fas
     @api.exception_handler(HTTPException)
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _error(request, error.status_code, "not_found" if error.status_code == 404 else "http", str(error.detail))
+        return _error(
+            request, error.status_code, "not_found" if error.status_code == 404 else "http", str(error.detail)
+        )
 
     @api.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
@@ -182,13 +189,14 @@ def _json(body: str, request_id: str) -> Response:
 def _view(request: Request, view: TextView) -> Response:
     headers = {"Cache-Control": _SHORT_CACHE, "Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(as_html(view), headers=headers | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"})
+        return HTMLResponse(
+            as_html(view),
+            headers=headers | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+        )
     return Response(view.model_dump_json(), media_type="application/json", headers=headers)
 
 
-def _error(
-    request: Request, status: int, code: str, message: str, error: LinesideError | None = None
-) -> Response:
+def _error(request: Request, status: int, code: str, message: str, error: LinesideError | None = None) -> Response:
     request_id = _request_id(request)
     headers = {"X-Request-ID": request_id}
     if isinstance(error, Unavailable):

@@ -45,7 +45,9 @@ async def read_request(request: Request, model: type[Wanted], settings: HttpSett
     elif kind == "application/json" or kind.endswith("+json") or not kind:
         parsed, image = validate_json(model, body), None
     else:
-        raise UnsupportedMediaType(f"content type {kind} is not read here: send application/json or multipart/form-data")
+        raise UnsupportedMediaType(
+            f"content type {kind} is not read here: send application/json or multipart/form-data"
+        )
     if image is None and parsed.image is not None:
         image = decode_base64(parsed.image, settings.image)
     if image is not None:

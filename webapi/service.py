@@ -19,6 +19,21 @@ class Readiness:
     release: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the application is doing now, for operators.
+
+    `refused` says why a newer release is not served. `generating` counts the replies in the language model's engine,
+    -1 where the engine does not say.
+    """
+
+    release: int
+    rows: int
+    mean_batch: float
+    generating: int
+    refused: str | None = None
+
+
 class Service(Protocol):
     """An application: the pipeline, and the knowledge a citation can be checked in."""
 
@@ -31,6 +46,10 @@ class Service(Protocol):
 
     async def image(self, image_id: str) -> StoredImage:
         """A figure or a frame's thumbnail; raises NotFound."""
+        ...
+
+    async def status(self) -> Status:
+        """Raises Unavailable where a stage is not there."""
         ...
 
     async def readiness(self) -> Readiness:

@@ -24,7 +24,9 @@ def encode_event(event: Event) -> bytes:
         sentence = event.sentence
         numbers = list(dict.fromkeys(citation.n for citation in sentence.citations))
         marks = "".join(f"[{n}]" for n in numbers)
-        return encode("token", json.dumps({"text": f"{sentence.text} {marks}", "citations": numbers}, ensure_ascii=False))
+        return encode(
+            "token", json.dumps({"text": f"{sentence.text} {marks}", "citations": numbers}, ensure_ascii=False)
+        )
     return encode("answer", event.answer.model_dump_json())
 
 
