@@ -57,7 +57,7 @@ def test_a_question_that_points_at_a_recognised_image_is_tried() -> None:
 
 
 def test_a_quantity_that_no_passage_states_is_refused_when_in_doubt() -> None:
-    question = "What does a new pump cost?"
+    question = "What current does the pump P-101 draw?"
     refusal = decide(search_result(question, *EVIDENCE, answerability=0.5), question)
     assert refusal is not None
     assert refusal.cause == "quantity_not_stated"
@@ -67,3 +67,10 @@ def test_no_evidence_is_refused() -> None:
     refusal = decide(search_result("Why?"), "Why?")
     assert refusal is not None
     assert refusal.cause == "no_evidence"
+
+
+def test_a_price_that_no_passage_names_is_refused_however_close_the_passages_are() -> None:
+    question = "What does a new pump cost?"
+    refusal = decide(search_result(question, *EVIDENCE, answerability=0.95), question)
+    assert refusal is not None
+    assert refusal.cause == "attribute_not_stated"
