@@ -10,18 +10,17 @@ from lineside.analysis import stem, terms
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.settings import LexicalSettings
 
-
 # Words that shape a question and not its subject: "how long", "what do I need", "belongs to". Passages that answer it
 # have no need of them, so they say nothing about whether a passage covers the question.
 _FRAME = frozenset(
     stem(word)
     for word in (
-        "much many long far often fast quick quickly soon tight wide heavy big large high low deep thick strong hard bad "
-        "badly may might shall get gets got do done go goes gone come comes came say says said tell tells want wants "
-        "need needs put show shows look looks seem seems happen happens now please kind sort thing way know find found "
-        "give gives take takes keep let make makes use used mean means right ok okay wrong else still back up down out "
-        "off over again after before between exactly actually really new set order belong like nothing something "
-        "anything somebody everybody allowed permitted first next then well ever yet"
+        "much many long far often fast quick quickly soon tight wide heavy big large high low deep thick strong "
+        "hard bad badly may might shall get gets got do done go goes gone come comes came say says said tell tells "
+        "want wants need needs put show shows look looks seem seems happen happens now please kind sort thing way "
+        "know find found give gives take takes keep let make makes use used mean means right ok okay wrong else "
+        "still back up down out off over again after before between exactly actually really new set order belong "
+        "like nothing something anything somebody everybody allowed permitted first next then well ever yet"
     ).split()
 )
 
