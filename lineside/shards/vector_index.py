@@ -43,7 +43,7 @@ class _Choice:
 def build_vector_index(
     vectors: Vectors, settings: VectorIndexSettings, queries: Vectors | None = None
 ) -> tuple[VectorIndex, EffortCurve]:
-    """The first index, in order of speed, that fits the memory budget and reaches the recall bar.
+    """The first index, fast and small ones first, that fits the memory budget and reaches the recall bar.
 
     Args:
         vectors: (n, d) float32, rows normalised (a zero row is never found).
