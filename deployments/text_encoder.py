@@ -1,4 +1,4 @@
-"""TextEncoder: a question in, its text and joint vectors out. Idle where the text encoder is placed in the retriever."""
+"""TextEncoder: a question in, its text and joint vectors out; idle where it is placed inside the retriever."""
 
 from __future__ import annotations
 

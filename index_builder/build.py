@@ -24,7 +24,7 @@ class BuildSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     passage_tokens: int = Field(160, ge=32, le=512, description="longest passage in the encoder's tokens")
-    family_rules: dict[str, str] = Field({}, description="glob of the path → family; before folders, after front matter")
+    family_rules: dict[str, str] = Field({}, description="glob of the path → family; over folders, under front matter")
     shard: ShardSettings = ShardSettings()
 
 

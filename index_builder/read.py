@@ -63,7 +63,5 @@ def read_knowledge(
         for document in parsed.documents:
             knowledge.documents.append(document)
             knowledge.passages.extend(chunk(document, count_tokens=count_tokens, max_tokens=max_tokens))
-    knowledge.frames.extend(
-        read_frames(root, family_rules=family_rules, limits=limits, warnings=knowledge.warnings)
-    )
+    knowledge.frames.extend(read_frames(root, family_rules=family_rules, limits=limits, warnings=knowledge.warnings))
     return knowledge

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from lineside.answering.deadline import Deadline
 from lineside.errors import LinesideError, Unavailable
-from lineside.schema import Answer, AnswerRequest, ErrorBody, RetrieveRequest, Retrieval
+from lineside.schema import Answer, AnswerRequest, ErrorBody, Retrieval, RetrieveRequest
 from webapi import sse
 from webapi.admission import Admission
 from webapi.bodies import read_body, read_request, validate_json

@@ -141,7 +141,8 @@ def as_html(view: TextView) -> str:
         body = html.escape(text)
     else:
         start, end = view.mark
-        body = f'{html.escape(text[:start])}<mark id="cited">{html.escape(text[start:end])}</mark>{html.escape(text[end:])}'
+        before, cited, after = (html.escape(part) for part in (text[:start], text[start:end], text[end:]))
+        body = f'{before}<mark id="cited">{cited}</mark>{after}'
     where = f"page {view.page}" if view.page is not None else " › ".join(view.section_path)
     return _PAGE.format(
         title=html.escape(view.title), where=html.escape(f"{view.source} · {where} · version {view.version}"), text=body

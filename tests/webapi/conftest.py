@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
 from webapi import HttpSettings, create_api
 
 from .fake_service import FakeService

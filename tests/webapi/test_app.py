@@ -8,6 +8,7 @@ import json
 
 import httpx
 import pytest
+
 from lineside.schema import Answer, Retrieval
 
 from .fake_service import FakeService, png
@@ -20,8 +21,10 @@ async def test_answer_is_cited_and_says_how_it_was_made(client: httpx.AsyncClien
     answer = Answer.model_validate_json(reply.content)
     assert reply.status_code == 200
     assert (answer.request_id, answer.release, answer.mode, answer.status) == ("abc-1", 3, "extractive", "complete")
-    assert "95 °C" in answer.text and "[1]" in answer.text
-    assert answer.stages_ms["search"] >= 0 and answer.deadline_ms == 8000
+    assert "95 °C" in answer.text
+    assert "[1]" in answer.text
+    assert answer.stages_ms["search"] >= 0
+    assert answer.deadline_ms == 8000
     assert reply.headers["X-Request-ID"] == "abc-1"
 
 
@@ -48,7 +51,9 @@ async def test_stream_sends_evidence_first_then_sentences_then_the_answer(client
     reply = await client.post("/v1/answer", json={"question": QUESTION, "stream": True})
     events = [block.split("\n") for block in reply.text.strip().split("\n\n")]
     names = [lines[0].removeprefix("event: ") for lines in events]
-    assert names[0] == "evidence" and names[-1] == "answer" and set(names[1:-1]) == {"token"}
+    assert names[0] == "evidence"
+    assert names[-1] == "answer"
+    assert set(names[1:-1]) == {"token"}
     answer = Answer.model_validate_json(events[-1][1].removeprefix("data: "))
     tokens = [json.loads(lines[1].removeprefix("data: "))["text"] for lines in events[1:-1]]
     assert answer.text.split() == " ".join(tokens).split()
@@ -171,7 +176,8 @@ async def test_what_is_not_there_is_404_with_a_reason(client: httpx.AsyncClient,
 
 async def test_half_a_span_is_refused(client: httpx.AsyncClient) -> None:
     reply = await client.get("/v1/documents/drive.manual.md/pages/1?start=9")
-    assert reply.status_code == 422 and "both" in reply.json()["message"]
+    assert reply.status_code == 422
+    assert "both" in reply.json()["message"]
 
 
 async def test_images_are_served_with_their_type(client: httpx.AsyncClient) -> None:
@@ -199,7 +205,8 @@ async def test_an_unexpected_error_is_500_without_its_text(client: httpx.AsyncCl
 
     service.before_search = broken
     reply = await client.post("/v1/answer", json={"question": QUESTION})
-    assert reply.status_code == 500 and "secret" not in reply.text
+    assert reply.status_code == 500
+    assert "secret" not in reply.text
 
 
 async def test_openapi_describes_bodies_with_examples(client: httpx.AsyncClient) -> None:

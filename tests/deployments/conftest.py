@@ -1,0 +1,144 @@
+"""The real application, started once for all tests of this folder: Ray Serve, HAProxy, encoders, FAISS, vLLM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from demo.render_frames import INDEXED, render_frame
+from index_builder.build import build_release
+from lineside.encoders import load_joint_encoder, load_text_encoder
+from lineside.releases import Catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_WITHIN_S = 240
+
+MANUAL = """---
+title: Drive motor manual
+family: drive
+---
+# Drive motor manual
+
+## Bearing temperature
+
+The bearing temperature limit is {limit} °C. Stop the motor at once when the bearing is hotter than {limit} °C.
+A hot bearing glows brighter than the rest of the motor on the thermal camera.
+
+## Tightening torques
+
+The bearing cap screws are tightened to 45 Nm. The terminal screws are tightened to 12 Nm.
+
+## Alarms
+
+| Code | Meaning | Action |
+|---|---|---|
+| DRV-M101 | Winding too hot | Reduce the load |
+| DRV-M102 | Fan has failed | Replace the fan |
+"""
+
+
+@dataclass
+class Application:
+    """A running application."""
+
+    url: str
+    process: psutil.Process
+    home: Path
+
+    def wait_ready(self, within_s: float = READY_WITHIN_S) -> float:
+        """Seconds until every stage answered."""
+        started = time.monotonic()
+        while time.monotonic() - started < within_s:
+            if not self.process.is_running() or self.process.status() == psutil.STATUS_ZOMBIE:
+                pytest.fail(f"the application ended; see {self.home / 'serve.log'}")
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=10, trust_env=False).status_code == 200:
+                    return time.monotonic() - started
+            except httpx.TransportError:
+                pass
+            time.sleep(0.5)
+        pytest.fail(f"not ready within {within_s:.0f} s; see {self.home / 'serve.log'}")
+
+    def replica(self, deployment: str) -> psutil.Process:
+        """The process of a deployment's first replica."""
+        for child in self.process.children(recursive=True):
+            try:
+                if f"ServeReplica:lineside:{deployment}" in " ".join(child.cmdline()):
+                    return child
+            except psutil.NoSuchProcess:
+                continue
+        pytest.fail(f"no replica of {deployment} runs")
+
+    def engine(self) -> psutil.Process:
+        """vLLM's engine process."""
+        for child in self.replica("Generator").children(recursive=True):
+            if "VLLM" in " ".join(child.cmdline()):
+                return child
+        pytest.fail("no vLLM engine runs")
+
+
+def publish(home: Path, models: Path, limit: int) -> int:
+    """Builds a release whose manual names `limit` as the bearing's limit, and makes it current."""
+    source = home / "source"
+    (source / "drive").mkdir(parents=True, exist_ok=True)
+    (source / "drive/motor.md").write_text(MANUAL.format(limit=limit))
+    frames = source / "frames/drive"
+    frames.mkdir(parents=True, exist_ok=True)
+    rows = ["file,label,family,camera_id,time,caption"]
+    for label in ("thermal-bearing-hot", "thermal-normal"):
+        for seed in range(INDEXED.start, INDEXED.start + 4):
+            name = f"{label}-{seed}.jpg"
+            render_frame(label, seed).save(frames / name)
+            rows.append(f"{name},{label},drive,CAM-1,2026-01-01T00:00:00Z,{label.replace('-', ' ')}")
+    (frames / "labels.csv").write_text("\n".join(rows) + "\n")
+    text, joint = load_text_encoder(models / "minilm"), load_joint_encoder(models / "joint-demo")
+    return build_release(source, Catalogue(home / "store"), text, joint).release.number
+
+
+@pytest.fixture(scope="session")
+def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """`lineside serve` with the repository's configuration on a free port and a small release."""
+    home = tmp_path_factory.mktemp("application")
+    (home / "models").symlink_to(models_dir, target_is_directory=True)
+    publish(home, models_dir, limit=95)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    config["http_options"]["port"] = port
+    config["applications"][0]["args"]["home"] = str(home)
+    config["applications"][0]["args"]["answering"]["default_deadline_ms"] = 20_000
+    (home / "serve_config.yaml").write_text(yaml.safe_dump(config))
+    with (home / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lineside.cli", "serve", "--logs", str(home / "serve_config.yaml")],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Ray's ports and folders must not meet those of another application on this machine.
+            env={**os.environ, "RAY_SERVE_HAPROXY_METRICS_PORT": "0", "RAY_SERVE_HAPROXY_STATS_PORT": "0"},
+        )
+    started = Application(f"http://127.0.0.1:{port}", psutil.Process(process.pid), home)
+    try:
+        print(f"ready after {started.wait_ready():.0f} s")
+        yield started
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
