@@ -16,9 +16,7 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 DEFAULT_MAX_TOKENS = 160
 DEFAULT_OVERLAP_SENTENCES = 1
 _VERSION = 1  # raise when the same document would be cut differently
-_MIN_BODY_TOKENS = 32  # left for the text however long the heading is
 _LEAD_IN_TOKENS = 40  # prose this short before a table introduces it and stays with it
-_HEADING_TITLE_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +39,6 @@ class _Stretch:
     page: Page | None
 
 
-def embedding_heading(section_path: Sequence[str]) -> str:
-    """What a passage's section is called in front of its text: the outermost and the two innermost titles."""
-    path = list(section_path) if len(section_path) <= 3 else [section_path[0], *section_path[-2:]]
-    return " > ".join(title[:_HEADING_TITLE_CHARS] for title in path)
-
-
-def embedding_text(passage: Passage) -> str:
-    """The text that stands for a passage before the encoder: its heading, then itself."""
-    heading = embedding_heading(passage.section_path)
-    return f"{heading}\n{passage.text}" if heading else passage.text
-
-
 def chunker_fingerprint(
     max_tokens: int = DEFAULT_MAX_TOKENS, overlap_sentences: int = DEFAULT_OVERLAP_SENTENCES
 ) -> str:
@@ -70,7 +56,8 @@ def chunk(
     """Passages of a document in reading order; together they hold every non-blank character below the headings.
 
     A heading that has neither text nor subsections is a passage of its own, so that nothing is lost to search.
-    `max_tokens` counts the prepended heading; only a table row that is longer by itself exceeds it. Tokens are added
+    `max_tokens` counts the heading (`Passage.heading`) that stands before the text when it is encoded; what exceeds it
+    is a table row that is longer by itself, or text under a heading that would take more than half. Tokens are added
     up over sentences, exact for tokenisers that split at white space first. Prose overlaps by `overlap_sentences`
     within a section and page; table rows do not.
 
@@ -85,7 +72,7 @@ def chunk(
     counts = iter(count_tokens([text[u.start : u.end] for _, units in stretches for u in units]))
     for stretch, bare in stretches:
         section = stretch.section
-        budget = max(max_tokens - (headings[section.id] if section else 0), min(_MIN_BODY_TOKENS, max_tokens))
+        budget = max(max_tokens - (headings[section.id] if section else 0), max_tokens // 2)
         units = [_Unit(u.start, u.end, next(counts), u.is_row) for u in bare]
         units = [part for unit in units for part in _fit(text, unit, budget, count_tokens)]
         for group in _groups(text, units, budget, overlap_sentences):
@@ -110,7 +97,7 @@ def chunk(
 
 def _heading_tokens(document: Document, count_tokens: CountTokens) -> dict[str, int]:
     ids = [section.id for section in document.sections]
-    return dict(zip(ids, count_tokens([embedding_heading(s.path) for s in document.sections]), strict=True))
+    return dict(zip(ids, count_tokens([" > ".join(s.path) for s in document.sections]), strict=True))
 
 
 def _stretches(document: Document) -> Iterator[_Stretch]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.builder import DocumentBuilder
-from ingest.chunk import chunk, chunker_fingerprint, embedding_text
+from ingest.chunk import chunk, chunker_fingerprint
 from ingest.limits import DEFAULT_LIMITS
 from lineside.documents import Document
 
@@ -64,9 +64,9 @@ def test_passages_hold_all_text_inside_their_section_and_page(
         for start, end in rows:  # whole or not at all
             assert passage.end <= start or end <= passage.start or (passage.start <= start and end <= passage.end)
         tokens = count_words([passage.text])[0]
-        heading = count_words([embedding_text(passage)])[0] - tokens
+        heading = count_words([passage.heading])[0]
         if not passage.is_table:
-            assert tokens <= max(size - heading, min(32, size))
+            assert tokens <= max(size - heading, size // 2)
 
 
 def _lines(text: str, start: int, end: int) -> list[tuple[int, str]]:
@@ -119,10 +119,11 @@ def test_a_heading_with_nothing_below_is_still_found_and_one_with_subsections_is
     assert [p.text for p in chunk(document, count_tokens=count_words)] == ["Child", "x"]
 
 
-def test_the_text_for_the_encoder_starts_with_the_outermost_and_innermost_titles() -> None:
-    pieces: list[tuple[str, object]] = [("heading", (n, f"T{n}")) for n in range(1, 6)]
-    (passage,) = chunk(_build([*pieces, ("lines", ["text"])]), count_tokens=count_words)
-    assert embedding_text(passage) == "T1 > T4 > T5\ntext"
+def test_a_long_heading_leaves_half_of_the_tokens_to_the_text() -> None:
+    title = ("heading", (1, "title " * 40))
+    document = _build([title, ("paragraph", " ".join(f"Sentence {n} is short." for n in range(40)))])
+    passages = chunk(document, count_tokens=count_words, max_tokens=50)
+    assert 18 <= max(count_words([p.text for p in passages])) <= 25
 
 
 def test_settings_out_of_bounds_are_refused_and_change_the_fingerprint() -> None:
