@@ -60,19 +60,22 @@ def build_prompt(
     settings: PromptSettings = PromptSettings(),
     extract_settings: ExtractSettings = ExtractSettings(),
 ) -> tuple[Message, ...]:
-    """The fixed system message, then text, question and order; `telemetry` as `telemetry.prompt_lines` makes it."""
+    """The fixed system message, then situation, text, question and order; `telemetry` as `telemetry.prompt_lines` makes it."""
     ranked = rank_sentences(result, question, extract_settings)
-    text = note_lines(ranked, result.evidence, settings)
+    about = []
     seen = image_line(result.labels, settings.label_share)
     if seen:
-        text.append(seen)
+        about.append(seen)
     if telemetry:
-        text.append("Measured: " + "; ".join(plain(line) for line in telemetry))
+        about.append("Measured: " + "; ".join(plain(line) for line in telemetry))
     if context.strip():
-        text.append(f'Log: "{plain(context)[-settings.max_context_chars :]}"')
-    heading = "Text" if settings.style == "copy" else "Notes"
+        about.append(f'Log: "{plain(context)[-settings.max_context_chars :]}"')
+    if about:  # before the text, not in it: what is said here is no evidence and must not be repeated as an answer
+        about.append("")
+    heading = "Text:" if settings.style == "copy" else "Notes:"
     asked = plain(question)[: settings.max_question_chars]
-    content = "\n".join((f"{heading}:", *text, "", f"Question: {asked}", "", _ORDER[settings.style]))
+    text = note_lines(ranked, result.evidence, settings)
+    content = "\n".join((*about, heading, *text, "", f"Question: {asked}", "", _ORDER[settings.style]))
     return (Message("system", SYSTEM[settings.style]), Message("user", content))
 
 
