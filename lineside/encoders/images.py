@@ -6,10 +6,11 @@ import base64
 import binascii
 import io
 import re
+import struct
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
 
 from lineside.errors import InvalidRequest, TooLarge, UnsupportedImage
@@ -18,6 +19,21 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?(?P<base64>;base64)?,", re.IGNORECASE)
 _WHITE_SPACE = re.compile(r"\s+")
+_DAMAGED = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError,
+    struct.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's readers raise on damaged files."""
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what makes the image upright."""
 
 
 class ImageLimits(BaseModel):
@@ -81,7 +97,8 @@ def inspect_image(data: bytes, limits: ImageLimits = ImageLimits()) -> ImageInfo
 def read_image(data: bytes, limits: ImageLimits = ImageLimits(), *, wanted_side: int | None = None) -> Image.Image:
     """Decodes to RGB, upright (EXIF orientation applied), first frame of an animation, transparency on white.
 
-    With `wanted_side` a JPEG is decoded at a reduced scale that still has that many pixels on its shorter side.
+    With `wanted_side` a JPEG is decoded at a reduced scale, and any other large image is shrunk after decoding, so that
+    a batch of them fits into memory; the shorter side keeps at least `wanted_side` pixels (where it had them).
 
     Raises:
         TooLarge: too many bytes or pixels.
@@ -93,22 +110,44 @@ def read_image(data: bytes, limits: ImageLimits = ImageLimits(), *, wanted_side:
         if wanted_side is not None:
             image.draft("RGB", (wanted_side, wanted_side))
         image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-            return _stretch_deep_grey(image)
-        if image.has_transparency_data:
-            rgba = image.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, "white")
-            return Image.alpha_composite(white, rgba).convert("RGB")
-        return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, MemoryError) as error:
+        image = _rgb(image)
+    except _DAMAGED as error:
         raise UnsupportedImage(f"image: damaged or incomplete ({error}); send it again") from error
+    return image if wanted_side is None else _shrink(image, wanted_side)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB, upright."""
+    orientation = _orientation(image)
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        rgb = _stretch_deep_grey(image)
+    elif image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        rgb = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    else:
+        rgb = image.convert("RGB")
+    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1 (upright) where there is none. Damaged EXIF data does not make an image unreadable."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DAMAGED:
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _shrink(image: Image.Image, wanted_side: int) -> Image.Image:
+    factor = min(image.size) // (2 * wanted_side)
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _open(data: bytes, limits: ImageLimits) -> Image.Image:
     if len(data) > limits.max_bytes:
         raise TooLarge(
-            f"image: {len(data):,} bytes is over the limit of {limits.max_bytes:,}; send a smaller or more compressed one"
+            f"image: {len(data):,} bytes is over the limit of {limits.max_bytes:,}; "
+            "send a smaller or more compressed one"
         )
     if not data:
         raise UnsupportedImage("image: empty; send the bytes of a PNG, JPEG, WebP, BMP, TIFF or GIF file")
@@ -118,7 +157,7 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
             return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise TooLarge(f"image: {error}; the limit is {limits.max_pixels:,} pixels") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TypeError) as error:
+    except (UnidentifiedImageError, *_DAMAGED) as error:
         raise UnsupportedImage("image: not a readable PNG, JPEG, WebP, BMP, TIFF or GIF") from error
 
 
@@ -131,7 +170,8 @@ def _info(image: Image.Image, limits: ImageLimits) -> ImageInfo:
             f"image: {width} × {height} pixels is over the limit of {limits.max_pixels:,} pixels "
             f"and {limits.max_side:,} on a side; resize it before sending"
         )
-    return ImageInfo(format=image.format or "", width=width, height=height)
+    # MPO is what some cameras write: a JPEG with further pictures behind it.
+    return ImageInfo(format="JPEG" if image.format == "MPO" else image.format or "", width=width, height=height)
 
 
 def _stretch_deep_grey(image: Image.Image) -> Image.Image:

@@ -49,6 +49,7 @@ class JointEncoder:
         size = image_processor.size
         sides = [size[key] for key in ("shortest_edge", "height", "width") if key in size]
         self.image_side: int = min(sides) if sides else 224
+        self._crops_centre = "shortest_edge" in size
         with torch.inference_mode():
             probe = _ImageTower(self.model)(self._pixels([Image.new("RGB", (32, 32))]).to(runtime.torch_dtype))
         self.dimension: int = probe.shape[1]
@@ -82,11 +83,14 @@ class JointEncoder:
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """`n` RGB images of any size → `(n, dimension) float32`, every row of length 1."""
         rows = [
-            unit_rows(self._run_images(self._pixels(part).numpy())[0]) for part in _parts(images, self.runtime.max_batch)
+            unit_rows(self._run_images(self._pixels(part).numpy())[0])
+            for part in _parts(images, self.runtime.max_batch)
         ]
         return np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
 
     def _pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        if self._crops_centre:
+            images = [_without_ends(image) for image in images]
         pixels: torch.Tensor = self.image_processor(list(images), return_tensors="pt")["pixel_values"]
         return pixels
 
@@ -130,6 +134,17 @@ def _matrix(out: Any) -> torch.Tensor:
         return out.flatten(1)
     rows = getattr(out, "pooler_output", None)
     return rows.flatten(1) if rows is not None else out.last_hidden_state.mean(dim=1)
+
+
+def _without_ends(image: Image.Image) -> Image.Image:
+    """The middle of a strip. A processor that scales the shorter side up and keeps the central square would blow a
+    strip of 1 × 16 384 pixels up to gigabytes first."""
+    width, height = image.size
+    longest = 4 * min(width, height)
+    if max(width, height) <= longest:
+        return image
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    return image.crop((left, top, min(width, left + longest), min(height, top + longest)))
 
 
 def _parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
