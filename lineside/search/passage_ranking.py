@@ -34,7 +34,8 @@ class Ranking:
 class Evidenced:
     """What a question gives the ranking: its scans of the vector spaces, its terms and their lexical scores.
 
-    `lexical` (n,) belongs to the rows from `first` on.
+    `lexical` (n,) belongs to the rows from `first` on. `favoured`: rows `[first, last)` whose scores are raised, by how
+    much: the families that a recognised image belongs to.
     """
 
     text: DenseScan | None
@@ -42,6 +43,7 @@ class Evidenced:
     terms: QuestionTerms
     lexical: Floats
     first: int
+    favoured: tuple[tuple[int, int, float], ...] = ()
 
 
 def rank_passages(
@@ -68,7 +70,11 @@ def rank_passages(
             rows, question.terms.identifiers, question.terms.identifier_mass, settings.fusion.identifier_in_body
         )
     weights = {"dense": settings.fusion.dense, "lexical": settings.fusion.lexical, "joint": settings.fusion.joint}
-    bonus = np.float32(settings.fusion.identifier) * scores["identifier"] if "identifier" in scores else 0.0
+    bonus = np.zeros(len(rows), np.float32)
+    if "identifier" in scores:
+        bonus += np.float32(settings.fusion.identifier) * scores["identifier"]
+    for first, last, raised in question.favoured:
+        bonus[(rows >= first) & (rows < last)] += np.float32(raised)
     fused = fuse([Signal(scores[name], top, weights[name]) for name, top in references.items()]) + bonus
     if settings.feedback.passages and len(rows):
         second = _feedback(rows, fused, question, field, index, settings.feedback)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lineside.analysis import stem, terms
@@ -22,6 +22,13 @@ _FRAME = frozenset(
         "still back up down out off over again after before between exactly actually really new set order belong "
         "like nothing something anything somebody everybody allowed permitted first next then well ever yet"
     ).split()
+)
+
+
+# Words that point at the image: once it is recognised they would only find passages about cameras.
+_POINTING = frozenset(
+    stem(word)
+    for word in "picture image photo photograph frame camera cameras shows shown showing see seen look looks".split()
 )
 
 
@@ -55,10 +62,11 @@ class QuestionTerms:
 def question_terms(
     text: str,
     context: str,
-    captions: Iterable[tuple[str, float]],
+    captions: Sequence[tuple[str, float]],
     index: LexicalIndex,
     span: tuple[int, int],
     settings: LexicalSettings,
+    pointing_weight: float = 1.0,
 ) -> QuestionTerms:
     """Analyses a question against the rows `[span)`; captions of voted labels come with their weights."""
     counts = Counter(terms(text))
@@ -82,6 +90,8 @@ def question_terms(
             continue
         term_idf = float(index.idf[term_id])
         weights[term_id] = count * (settings.identifier_boost if is_identifier else 1.0)
+        if term in _POINTING and captions:
+            weights[term_id] *= pointing_weight
         if term not in content:
             continue
         idf[term_id] = term_idf

@@ -201,6 +201,11 @@ class ReleaseIndex:
 _NO_FILTERS = Filters()
 
 
+def _label_text(vote: LabelVote) -> str:
+    """A label in words, with the caption of its nearest frame."""
+    return f"{vote.label.replace('-', ' ').replace('_', ' ')}. {vote.caption}"
+
+
 def _reranker(settings: RerankSettings) -> Reranker | None:
     if settings.model is None:
         return None
@@ -238,13 +243,16 @@ class _Search:
         self.index, self.query, self.scope, self.votes, self.scans = index, query, scope, votes, scans
         self.settings = index.settings
         images = self.settings.images
-        captions = [
-            (vote.caption, images.label_lexical_weight * vote.share)
-            for vote, _ in votes
-            if vote.share >= images.vote_share_min
-        ]
+        self.counted = [(vote, row) for vote, row in votes if vote.share >= images.vote_share_min]
+        captions = [(_label_text(vote), images.label_lexical_weight * vote.share) for vote, _ in self.counted]
         self.terms = question_terms(
-            query.text, query.context, captions, index._lexical, scope.span, self.settings.lexical
+            query.text,
+            query.context,
+            captions,
+            index._lexical,
+            scope.span,
+            self.settings.lexical,
+            images.pointing_weight,
         )
         self.lexical = index._lexical.scores(self.terms.weights.items(), scope.span)
 
@@ -272,7 +280,9 @@ class _Search:
         if not len(self.scope.passages):
             return []
         index = self.index
-        question = Evidenced(self.scans.text, self.scans.joint, self.terms, self.lexical, self.scope.span[0])
+        question = Evidenced(
+            self.scans.text, self.scans.joint, self.terms, self.lexical, self.scope.span[0], self._favoured()
+        )
         wanted = max(2 * self.query.k + 8, self.settings.rerank.candidates + 1 if index._reranker else 0)
         ranking = rank_passages(self.scope.passages, question, index._text, index._lexical, self.settings, wanted)
         if index._reranker is not None:
@@ -284,6 +294,14 @@ class _Search:
             head, index._text.vectors(head), index._hashes[head], self.query.k, settings.cosine, self._same_words
         )
         return self._evidence(ranking, kept, first=1)
+
+    def _favoured(self) -> tuple[tuple[int, int, float], ...]:
+        """Spans of the families that the image's labels belong to, with what their passages' scores gain."""
+        index, weight = self.index, self.settings.images.family_weight
+        return tuple(
+            (*index._spans[index._shards[index._shard_of(row)].family], weight * vote.share)
+            for vote, row in self.counted
+        )
 
     def _images(self, first: int) -> list[tuple[int, Evidence]]:
         allowed = self.scope.images
