@@ -60,7 +60,7 @@ def build_prompt(
     settings: PromptSettings = PromptSettings(),
     extract_settings: ExtractSettings = ExtractSettings(),
 ) -> tuple[Message, ...]:
-    """The fixed system message, then situation, text, question and order; `telemetry` as `telemetry.prompt_lines` makes it."""
+    """The fixed system message, then situation, text, question and order; `telemetry` holds lines of `prompt_lines`."""
     ranked = rank_sentences(result, question, extract_settings)
     about = []
     seen = image_line(result.labels, settings.label_share)
