@@ -123,12 +123,11 @@ def _stream(run: Run) -> str:
 
 
 def _notes(run: Run) -> str:
-    repeats = sum(row.measured.result.repeats for row in run.rows)
     lag = [row.measured.result.send_lag for row in run.rows if row.scenario.startswith("open")]
     worst = max((s.p99 for s in lag if s is not None), default=0.0)
     return (
         "Latency counts from the intended send time; time-outs count at the time waited. CPU ms: per request, over\n"
         "the service's whole process tree; load ms: the load generator's own, on the same cores, not included.\n"
         f"p99 of the generator's send lag in the open loop: at most {worst:.1f} ms. "
-        f"Bodies sent more than once: {repeats}."
+        f"Bodies sent more than once: {run.repeats}."
     )

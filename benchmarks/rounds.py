@@ -38,13 +38,17 @@ class Phase:
 
 @dataclass(slots=True)
 class Run:
-    """Everything that was measured. `raw[round]` are the encoder's points of that round."""
+    """Everything that was measured. `raw[round]` are the encoder's points of that round.
+
+    `repeats`: requests whose body the same process of a service had been sent before, so that a cache might have helped.
+    """
 
     machine: dict[str, Any]
     quick: bool
     rows: list[Row] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     raw: dict[int, list[RawPoint]] = field(default_factory=dict)
+    repeats: int = 0
 
     @property
     def rounds(self) -> list[int]:
@@ -102,6 +106,7 @@ class Run:
         return {
             "machine": self.machine,
             "quick": self.quick,
+            "repeats": self.repeats,
             "phases": [asdict(phase) for phase in self.phases],
             "raw": {str(n): [asdict(point) for point in points] for n, points in self.raw.items()},
             "rows": [{**asdict(row), "cpu_ms_per_request": row.measured.cpu_ms_per_request} for row in self.rows],

@@ -57,6 +57,7 @@ class Bench:
         self.warmup_s = warmup_s
         self.k = k
         self.seed = seed
+        self._written: dict[str, int] = {}
 
     def body_file(self, scenario: Scenario) -> Path:
         return self.work / f"{scenario.bodies}.jsonl"
@@ -68,6 +69,7 @@ class Bench:
                 many = (texts if scenario.kind == "text" else images) if scenario.endpoint == "retrieve" else 800
                 # Answers are asked what retrieval was not: another seed.
                 seed = self.seed + 100 * (scenario.endpoint == "answer") + 1000 * (scenario.mode == "generate")
+                self._written[scenario.bodies] = many
                 share = 0.75 if scenario.endpoint == "answer" else 0.0
                 write_bodies(path, scenario.kind, many, seed=seed, answerable_share=share, **scenario.fields(self.k))
 
@@ -112,6 +114,7 @@ class Bench:
                 shown = f"p50 {latency.p50:.1f} ms, p95 {latency.p95:.1f} ms" if latency else "no reply"
                 say(f"    {scenario.name:<38} {measured.result.requests_per_s:7.1f} requests/s, {shown}")
             memory = service.rss_bytes() / 1e6
+        self.run.repeats += sum(max(0, n - self._written[bodies]) for bodies, n in sent.items())
         self.run.phases.append(Phase(number, contestant.name, service.ready_s, memory, idle, gflops, load, replies))
 
     def _probe(self, contestant: Contestant) -> float:
