@@ -24,7 +24,7 @@ class Sampling(BaseModel):
 
     max_tokens: int = Field(96, ge=1, le=4096)
     temperature: float = Field(0.0, ge=0.0, le=2.0)
-    repetition_penalty: float = Field(1.05, ge=1.0, le=2.0, description="above 1 discourages loops of small models")
+    repetition_penalty: float = Field(1.0, ge=1.0, le=2.0, description="above 1 discourages loops, and copying with them")
     stop: tuple[str, ...] = Field((), max_length=8)
 
 

@@ -107,15 +107,25 @@ def publish(home: Path, models: Path, limit: int) -> int:
     return build_release(source, Catalogue(home / "store"), text, joint).release.number
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
+    finally:
+        for free in sockets:
+            free.close()
+
+
 @pytest.fixture(scope="session")
 def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     """`lineside serve` with the repository's configuration on a free port and a small release."""
     home = tmp_path_factory.mktemp("application")
     (home / "models").symlink_to(models_dir, target_is_directory=True)
     publish(home, models_dir, limit=95)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, metrics_port, statistics_port = free_ports(3)
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config["http_options"]["port"] = port
     config["applications"][0]["args"]["home"] = str(home)
@@ -128,8 +138,12 @@ def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            # Ray's ports and folders must not meet those of another application on this machine.
-            env={**os.environ, "RAY_SERVE_HAPROXY_METRICS_PORT": "0", "RAY_SERVE_HAPROXY_STATS_PORT": "0"},
+            # Another application may run on this machine with the default ports.
+            env={
+                **os.environ,
+                "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+                "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics_port),
+            },
         )
     started = Application(f"http://127.0.0.1:{port}", psutil.Process(process.pid), home)
     try:

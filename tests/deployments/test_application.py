@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
@@ -120,13 +121,14 @@ def test_it_listens_on_loopback_except_between_replicas(application: Application
     exposed = set()
     for process in [application.process, *application.process.children(recursive=True)]:
         try:
-            open_ports = process.net_connections(kind="tcp")
+            name, open_ports = process.name(), process.net_connections(kind="tcp")
         except psutil.NoSuchProcess:
             continue
         for connection in open_ports:
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.ip not in ("127.0.0.1", "::1"):
-                exposed.add(process.name().split(":")[0] + process.name()[:4])
-    assert all("ray" in name for name in exposed), exposed
+            address = ip_address(connection.laddr.ip.removeprefix("::ffff:"))
+            if connection.status == psutil.CONN_LISTEN and not address.is_loopback:
+                exposed.add(name)
+    assert all(name.startswith("ray::ServeRepli") for name in exposed), exposed
 
 
 def test_the_compatible_route_and_readiness(application: Application) -> None:

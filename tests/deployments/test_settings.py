@@ -68,7 +68,7 @@ def test_it_listens_on_loopback(described: dict[str, Any]) -> None:
 def test_settings_that_cannot_work_are_refused_with_their_name(
     args: dict[str, Any], tmp_path: Path, change: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match="not there|serve_config.yaml") as refused:
+    with pytest.raises(ConfigurationError, match=r"not there|serve_config\.yaml") as refused:
         load_settings(args | change, tmp_path)
     assert says in str(refused.value)
 
