@@ -159,7 +159,7 @@ def render_manual(markdown: str, load_figure: LoadFigure) -> bytes:
     return content
 
 
-class _ManualTemplate(BaseDocTemplate):  # type: ignore[misc]
+class _ManualTemplate(BaseDocTemplate):
     """Page layout: running header and footer, one or two columns, bookmarks from headings."""
 
     def __init__(self, buffer: io.BytesIO, head: FrontMatter, total_pages: int) -> None:
@@ -266,7 +266,7 @@ def _title_block(head: FrontMatter) -> list[Flowable]:
     ]
 
 
-class _Figure(KeepTogether):  # type: ignore[misc]
+class _Figure(KeepTogether):
     """An image with its caption; a heading directly before it joins them on the page."""
 
     def __init__(self, parts: list[Flowable]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ray.serve import Application
+from ray.serve import Application, Deployment
 
 from deployments.generator import Generator
 from deployments.ingress import Ingress
@@ -24,10 +24,17 @@ def build(args: dict[str, Any]) -> Application:
     settings = load_settings(args, Path.cwd())
     text, joint = settings.text_encoder, settings.joint_encoder
     inside = settings.placement.text_encoder == "retriever"
-    return Ingress.bind(  # type: ignore[no-any-return]
+    graph: Application = _declared(Ingress).bind(
         settings,
-        VisionEncoder.bind(joint, settings.http.image),
-        TextEncoder.bind(text, joint),
-        Retriever.bind(settings.store, settings.search, text, joint, inside),
-        Generator.bind(settings.generator) if settings.generator.engine != "none" else None,
+        _declared(VisionEncoder).bind(joint, settings.http.image),
+        _declared(TextEncoder).bind(text, joint),
+        _declared(Retriever).bind(settings.store, settings.search, text, joint, inside),
+        _declared(Generator).bind(settings.generator) if settings.generator.engine != "none" else None,
     )
+    return graph
+
+
+def _declared(deployment: object) -> Deployment:
+    """A decorated class as what `serve.deployment` has made of it; type checkers still see the class."""
+    assert isinstance(deployment, Deployment)
+    return deployment

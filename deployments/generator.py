@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ray import serve
@@ -37,10 +37,10 @@ class Generator:
 
     async def stream(
         self, messages: tuple[Message, ...], sampling: Sampling, request_id: str, deadline_ms: float
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """Pieces of the reply. When the caller cancels, the engine drops the request."""
         pieces = self._engine.stream(messages, sampling, request_id=request_id, deadline_ms=deadline_ms)
-        async with aclosing(pieces):  # type: ignore[type-var]
+        async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
 

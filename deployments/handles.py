@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import structlog
@@ -43,7 +43,7 @@ async def call(handle: DeploymentHandle, method: str, *args: Any, stage: str) ->
     raise AssertionError("unreachable")
 
 
-async def stream(handle: DeploymentHandle, method: str, *args: Any, stage: str) -> AsyncIterator[Any]:
+async def stream(handle: DeploymentHandle, method: str, *args: Any, stage: str) -> AsyncGenerator[Any]:
     """The items of a generator method. Closing this iterator cancels the call in its replica.
 
     Raises:

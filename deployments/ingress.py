@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any
 
 from fastapi import FastAPI
@@ -103,7 +103,7 @@ class Ingress:
     async def _ask_generator(self) -> None:
         """A token the first time, so that the first client does not pay for warming up; a health check later."""
         if self._generated_once:
-            await call(self._generator, "check", stage="generator")  # type: ignore[arg-type]
+            await call(self._generator, "check", stage="generator")
             return
         messages = (Message("user", "Ready?"),)
         async for _ in self._generate(messages, Sampling(max_tokens=1), "readiness", _PROBE_TIMEOUT_S * 1000):
@@ -125,7 +125,7 @@ class Ingress:
 
     def _generate(
         self, messages: tuple[Message, ...], sampling: Sampling, request_id: str, deadline_ms: float
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         assert self._generator is not None
         return stream(self._generator, "stream", messages, sampling, request_id, deadline_ms, stage="generator")
 

@@ -26,7 +26,8 @@ def embed(
 ) -> ShardVectors:
     """Vectors in the order passages, figures, frames, as `write_shard` wants them."""
     spans = sentence_spans(passages)
-    texts = [encoder_text(item) for item in (*passages, *figures, *frames)]
+    pictures: list[Figure | Frame] = [*figures, *frames]
+    texts = [*map(encoder_text, passages), *map(encoder_text, pictures)]
     quoted = [passages[span.passage].text[span.start : span.end] for span in spans]
     text_rows = _once(texts, text.encode, text.dimension)
     # A caption may be empty: such a row has no place in text search, which a zero row says.
@@ -34,7 +35,7 @@ def embed(
     sentences = _once(quoted, text.encode, text.dimension)
     if joint is None:
         return ShardVectors(text=text_rows, sentences=sentences)
-    images = [item.image for item in (*figures, *frames)]
+    images = [picture.image for picture in pictures]
     image_rows = _once(images, lambda batch: joint.encode_images(_decoded(batch, joint.image_side)), joint.dimension)
     if joint.encodes_text:
         passage_rows = _once(texts[: len(passages)], joint.encode_texts, joint.dimension)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.chunk import chunk
+from ingest.chunk import CountTokens, chunk
 from ingest.frames import read_frames
 from ingest.limits import DEFAULT_LIMITS, ParseLimits
 from ingest.parse import is_document, parse
 from ingest.source import folder_resolver, read_folder
 from lineside.documents import Document, Frame, Passage
 from lineside.errors import ParseError
-
-CountTokens = Callable[[list[str]], list[int]]
 
 
 @dataclass(slots=True)

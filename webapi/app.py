@@ -163,7 +163,7 @@ async def _events(
     try:
         with admission.admit(asked.priority):
             stream = service.answerer.stream(asked, image, request_id=request_id, deadline=deadline)
-            async with aclosing(stream) as events:  # type: ignore[type-var]
+            async with aclosing(stream) as events:
                 async for event in events:
                     yield sse.encode_event(event)
                     if hasattr(event, "answer"):

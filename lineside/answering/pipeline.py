@@ -10,7 +10,7 @@ What does not fit into the time left is done in the next cheaper way, and the an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -114,7 +114,7 @@ class Answerer:
 
     async def stream(
         self, request: AnswerRequest, image: bytes | None, *, request_id: str, deadline: Deadline
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """Evidence, then checked sentences as they come, then the whole answer. Closing it stops generation."""
         course = _Course(request_id, deadline)
         try:
@@ -192,7 +192,7 @@ class Answerer:
         return vectors
 
     async def _encode_image(self, image: bytes, course: _Course) -> Vector | None:
-        """None when the vision encoder is late or gone: the question is then answered without the image, and says so."""
+        """None when the vision encoder is late or gone: the question is answered without the image, and says so."""
         deadline = course.deadline
         started_ms = deadline.elapsed_ms
         reserve_ms = max(self.settings.reserve_ms, deadline.remaining_ms * (1 - self.settings.image_share))
@@ -223,7 +223,7 @@ class Answerer:
 
     async def _generate(
         self, request: AnswerRequest, result: SearchResult, course: _Course
-    ) -> AsyncIterator[AnswerSentence]:
+    ) -> AsyncGenerator[AnswerSentence]:
         """Supported sentences only; what was dropped, and why it ended early, goes into `course.degraded`."""
         if self.stages.generate is None:
             return
@@ -243,7 +243,7 @@ class Answerer:
         budget_ms = deadline.remaining_ms - self.settings.reserve_ms
         pieces = self.stages.generate(messages, self.settings.sampling, course.request_id, budget_ms)
         try:
-            async with aclosing(pieces):  # type: ignore[type-var]
+            async with aclosing(pieces):
                 ended = False
                 while (
                     not ended and len(kept) < self.settings.max_sentences and in_a_row < self.settings.max_unsupported

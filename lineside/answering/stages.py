@@ -6,7 +6,7 @@ test a function of a few lines.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from lineside.generation import Message, Sampling
@@ -24,7 +24,7 @@ class QuestionVectors:
 EncodeText = Callable[[str], Awaitable[QuestionVectors]]
 EncodeImage = Callable[[bytes], Awaitable[Vector]]
 Search = Callable[[SearchQuery], Awaitable[SearchResult]]
-Generate = Callable[[tuple[Message, ...], Sampling, str, float], AsyncIterator[str]]
+Generate = Callable[[tuple[Message, ...], Sampling, str, float], AsyncGenerator[str]]
 
 
 @dataclass(frozen=True, slots=True)

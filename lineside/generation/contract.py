@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -24,7 +24,9 @@ class Sampling(BaseModel):
 
     max_tokens: int = Field(96, ge=1, le=4096)
     temperature: float = Field(0.0, ge=0.0, le=2.0)
-    repetition_penalty: float = Field(1.0, ge=1.0, le=2.0, description="above 1 discourages loops, and copying with them")
+    repetition_penalty: float = Field(
+        1.0, ge=1.0, le=2.0, description="above 1 discourages loops, and copying with them"
+    )
     stop: tuple[str, ...] = Field((), max_length=8)
 
 
@@ -33,7 +35,7 @@ class Generator(Protocol):
 
     def stream(
         self, messages: tuple[Message, ...], sampling: Sampling, *, request_id: str, deadline_ms: float
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """Pieces of the reply as they are made. Closing the iterator cancels the work in the engine.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -55,7 +55,7 @@ class LlamaCppGenerator:
 
     async def stream(
         self, messages: tuple[Message, ...], sampling: Sampling, *, request_id: str, deadline_ms: float
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """See `Generator.stream`. Closing the iterator stops the reply at its next token."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()

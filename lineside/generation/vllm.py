@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,7 +77,7 @@ class VllmGenerator:
 
     async def stream(
         self, messages: tuple[Message, ...], sampling: Sampling, *, request_id: str, deadline_ms: float
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """See `Generator.stream`. A consumer that closes the iterator aborts the request inside the engine."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
