@@ -16,6 +16,7 @@ from lineside.schema import AnswerSentence, Citation, Evidence, LabelVote
 from lineside.search.contract import SearchResult
 
 _STEP = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b|[-*•])\s*", re.IGNORECASE)
+_NUMBERED = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b)\s", re.IGNORECASE)
 _BACKWARD = re.compile(
     r"^(?:it|its|this|these|they|them|their|that|those|such|he|she|otherwise|then|also|both|in this case|here)\b(?!:)",
     re.IGNORECASE,
@@ -37,7 +38,10 @@ _IMPERATIVE = re.compile(
     re.IGNORECASE,
 )
 _MODAL = re.compile(
-    r"\b(?:must|is to be|are to be|has to|have to|should|is (?:stopped|replaced|closed|reduced))\b", re.I
+    r"\b(?:must|is to be|are to be|has to|have to|should|is (?:stopped|replaced|closed|reduced|not needed)"
+    r"|no action|(?:nothing|no work) (?:needs|has|is) to be|asks? for no|needs? no"
+    r"|may (?:not )?(?:be|go|run|stay|continue)|(?:is|are) (?:permitted|allowed|released|blocked|rejected))\b",
+    re.I,
 )
 
 
@@ -275,7 +279,7 @@ class _Selection:
         """Adds spans, all or none, if they fit the word limit."""
         new = []
         for n, span in spans:
-            text = " ".join(self._text(n, span).casefold().split())
+            text = " ".join(self.text(n, span).casefold().split())
             if text not in self._texts:
                 new.append((n, span, text))
         words = sum(len(text.split()) for _, _, text in new)
@@ -284,7 +288,7 @@ class _Selection:
         for n, span, text in new:
             self.spans.append((n, span))
             self._texts.add(text)
-            self._keys.append(frozenset(t.key for t in state(self._text(n, span)).tokens))
+            self._keys.append(frozenset(t.key for t in state(self.text(n, span)).tokens))
         self._words += words
         self._given.update(facets)
 
@@ -331,7 +335,7 @@ class _Selection:
         start = self._evidence[n].start
         return (0, start + span.start) if start is not None else (n, span.start)
 
-    def _text(self, n: int, span: Span) -> str:
+    def text(self, n: int, span: Span) -> str:
         return self._evidence[n].text[span.start : span.end]
 
 
@@ -351,8 +355,24 @@ def _select(
         selection.take([(first.evidence, s) for s in _with_context(evidence[first.evidence].text, first)], first.facets)
     if not selection.spans:  # longer than the word limit, and still the best there is
         selection.take([(first.evidence, Span(first.start, first.end))], first.facets, force=True)
+    if kind.procedure and not kind.quantity:
+        _add_steps(selection, ranked, evidence, settings)
     selection.fill(ranked)
     return selection.in_order()
+
+
+def _add_steps(
+    selection: _Selection, ranked: Sequence[RankedSentence], evidence: dict[int, Evidence], settings: ExtractSettings
+) -> None:
+    """After a sentence that says what is the matter, the steps of its section that fit, where none is chosen yet."""
+    place = evidence[ranked[0].evidence]
+    if any(_NUMBERED.match(selection.text(n, span)) for n, span in selection.spans):
+        return
+    for r in ranked:
+        if _NUMBERED.match(r.text) and _same_section(evidence[r.evidence], place):
+            for step in _steps(r, evidence, settings):
+                selection.take([step], ("action",))
+            return
 
 
 def _same_section(one: Evidence, other: Evidence) -> bool:

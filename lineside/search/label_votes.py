@@ -21,8 +21,8 @@ def vote(
     label_of: Callable[[int], str],
     caption_of: Callable[[int], str],
     settings: ImageSettings,
-) -> list[tuple[LabelVote, int]]:
-    """Votes of the nearest labelled frames, by share, each with the row of the label's nearest frame.
+) -> list[tuple[LabelVote, list[int]]]:
+    """Votes of the nearest labelled frames, by share, each with the rows of the label's voting frames, nearest first.
 
     A frame's vote weighs exp((cosine - best cosine) / temperature), as in kernel-weighted nearest neighbours (Wu et
     al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination"). Frames below the floor do
@@ -34,21 +34,21 @@ def vote(
         return []
     best = float(similarities[order[0]])
     weight: dict[str, float] = defaultdict(float)
-    nearest: dict[str, int] = {}
+    voters: dict[str, list[int]] = defaultdict(list)
     for position in order:
         label = label_of(int(rows[position]))
         weight[label] += float(np.exp((similarities[position] - best) / settings.vote_temperature))
-        nearest.setdefault(label, int(position))
+        voters[label].append(int(position))
     total = sum(weight.values())
     votes = [
         (
             LabelVote(
                 label=label,
-                caption=caption_of(int(rows[nearest[label]])),
+                caption=caption_of(int(rows[voters[label][0]])),
                 share=min(share / total, 1.0),
-                similarity=float(similarities[nearest[label]]),
+                similarity=float(similarities[voters[label][0]]),
             ),
-            int(rows[nearest[label]]),
+            [int(rows[position]) for position in voters[label]],
         )
         for label, share in weight.items()
     ]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
-Votes = list[tuple[LabelVote, int]]
+Votes = list[tuple[LabelVote, list[int]]]
 
 _SCOPES_CACHED_MAX = 1_024
 
@@ -174,7 +174,9 @@ class ReleaseIndex:
 
     def _text_vector(self, query: SearchQuery, votes: Votes) -> Vector | None:
         settings = self.settings.images
-        counted = [(v.share, row) for v, row in votes if v.share >= settings.vote_share_min]
+        counted = [
+            (v.share / len(rows), row) for v, rows in votes if v.share >= settings.vote_share_min for row in rows
+        ]
         if not counted:
             return query.text_vector
         shares = np.array([share for share, _ in counted], np.float32)
@@ -199,11 +201,6 @@ class ReleaseIndex:
 
 
 _NO_FILTERS = Filters()
-
-
-def _label_text(vote: LabelVote) -> str:
-    """A label in words, with the caption of its nearest frame."""
-    return f"{vote.label.replace('-', ' ').replace('_', ' ')}. {vote.caption}"
 
 
 def _reranker(settings: RerankSettings) -> Reranker | None:
@@ -243,8 +240,12 @@ class _Search:
         self.index, self.query, self.scope, self.votes, self.scans = index, query, scope, votes, scans
         self.settings = index.settings
         images = self.settings.images
-        self.counted = [(vote, row) for vote, row in votes if vote.share >= images.vote_share_min]
-        captions = [(_label_text(vote), images.label_lexical_weight * vote.share) for vote, _ in self.counted]
+        self.counted = [(vote, rows) for vote, rows in votes if vote.share >= images.vote_share_min]
+        captions = [
+            (text, images.label_lexical_weight * vote.share * share)
+            for vote, rows in self.counted
+            for text, share in self._in_words(vote, rows)
+        ]
         self.terms = question_terms(
             query.text,
             query.context,
@@ -295,12 +296,17 @@ class _Search:
         )
         return self._evidence(ranking, kept, first=1)
 
+    def _in_words(self, vote: LabelVote, rows: Sequence[int]) -> list[tuple[str, float]]:
+        """A label's words, and the captions of its frames, which share the weight: what most of them say counts."""
+        label = vote.label.replace("-", " ").replace("_", " ")
+        return [(label, 1.0), *((self.index._template(row).text, 1 / len(rows)) for row in rows)]
+
     def _favoured(self) -> tuple[tuple[int, int, float], ...]:
         """Spans of the families that the image's labels belong to, with what their passages' scores gain."""
         index, weight = self.index, self.settings.images.family_weight
         return tuple(
-            (*index._spans[index._shards[index._shard_of(row)].family], weight * vote.share)
-            for vote, row in self.counted
+            (*index._spans[index._shards[index._shard_of(rows[0])].family], weight * vote.share)
+            for vote, rows in self.counted
         )
 
     def _images(self, first: int) -> list[tuple[int, Evidence]]:
