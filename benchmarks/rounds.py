@@ -40,7 +40,7 @@ class Phase:
 class Run:
     """Everything that was measured. `raw[round]` are the encoder's points of that round.
 
-    `repeats`: requests whose body the same process of a service had been sent before, so that a cache might have helped.
+    `repeats`: requests whose body the same process of a service had been sent before, so that a cache may help.
     """
 
     machine: dict[str, Any]
