@@ -94,7 +94,7 @@ def _sentence_bounds(text: str) -> Iterator[tuple[int, int]]:
             before = text[max(start, match.start() - _LOOK_BACK) : match.start()].rsplit(None, 1)
             last = before[-1].casefold().lstrip("(\"'[") if before else ""
             following = _NEXT.match(text, match.end())[1]  # type: ignore[index]
-            if match.group().startswith(".") and (last in _ABBREVIATIONS or (len(last) == 1 and last.isalpha())):
+            if match.group().startswith(".") and (last in _ABBREVIATIONS or _is_initial(last, before[:-1])):
                 continue
             if following and following.islower():
                 continue
@@ -103,6 +103,11 @@ def _sentence_bounds(text: str) -> Iterator[tuple[int, int]]:
         yield start, match.end()
         start = match.end()
     yield start, len(text)
+
+
+def _is_initial(last: str, before: list[str]) -> bool:
+    """Whether a last word is one letter that shortens a name ("J. Smith"), not a unit ("2000 h.")."""
+    return len(last) == 1 and last.isalpha() and not (before and before[0][-1:].isdigit())
 
 
 def sentences(text: str) -> list[Span]:

@@ -76,6 +76,8 @@ def test_no_text_has_an_empty_term(text: str) -> None:
         ("Tighten to 45.5 Nm. Then stop!", ["Tighten to 45.5 Nm.", "Then stop!"]),
         ("1. Close the valve.\n2. Open it.", ["1. Close the valve.", "2. Open it."]),
         ("Is it hot? (Yes.) Stop it.", ["Is it hot?", "(Yes.)", "Stop it."]),
+        ("Grease it every 2000 h. Wipe it.", ["Grease it every 2000 h.", "Wipe it."]),
+        ("At 24 V. Then 5 A! Stop.", ["At 24 V.", "Then 5 A!", "Stop."]),
         ("Heading\nText below", ["Heading", "Text below"]),
         ("Wait ... then go.", ["Wait ... then go."]),
         ("See fig. 3 of J. Smith.", ["See fig. 3 of J. Smith."]),
