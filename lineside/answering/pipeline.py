@@ -215,6 +215,7 @@ class Answerer:
             return False
         left = course.deadline.remaining_ms - self.settings.reserve_ms
         if left < self.pace.needed_ms:
+            self.pace.fade()
             course.degrade(
                 "generate", f"{max(0.0, left):.0f} ms left, generating takes about {self.pace.needed_ms:.0f} ms"
             )
@@ -253,7 +254,9 @@ class Answerer:
                     )
                     ended = piece is None
                     drafts = assembler.flush() if piece is None else assembler.feed(piece)
-                    for draft in drafts[: self.settings.max_sentences - len(kept)]:
+                    for draft in drafts:
+                        if len(kept) == self.settings.max_sentences or in_a_row == self.settings.max_unsupported:
+                            break
                         sentence = attribute(draft, index)
                         if sentence is None:
                             dropped, in_a_row = dropped + 1, in_a_row + 1

@@ -38,10 +38,13 @@ class Pace:
     """How long generation has taken lately, so that it is not begun where it cannot finish in time.
 
     An exponentially weighted mean and mean deviation of the time to the first checked sentence, as TCP estimates
-    round-trip times (Jacobson 1988); `needed_ms` is the mean plus two deviations.
+    round-trip times (Jacobson 1988); `needed_ms` is the mean plus two deviations. What is not begun is not measured:
+    an estimate above the first guess therefore fades with every request that it holds back, so that a slow spell (an
+    engine that restarted) does not end generation for ever.
     """
 
     def __init__(self, first_guess_ms: float) -> None:
+        self._first_guess = first_guess_ms
         self._mean = first_guess_ms
         self._deviation = first_guess_ms / 4
 
@@ -54,3 +57,8 @@ class Pace:
         error = milliseconds - self._mean
         self._mean += error / 8
         self._deviation += (abs(error) - self._deviation) / 4
+
+    def fade(self) -> None:
+        """A request was held back: the estimate moves a little towards the first guess, if it is above it."""
+        self._mean -= max(0.0, self._mean - self._first_guess) / 16
+        self._deviation -= max(0.0, self._deviation - self._first_guess / 4) / 16
