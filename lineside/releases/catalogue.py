@@ -1,8 +1,8 @@
 """The catalogue of releases in a folder: numbered, immutable sets of shards, exactly one of them current.
 
-    shards/<id>/            content-addressed, shared between releases
-    releases/0000012.json   immutable, created exclusively: two publishers cannot take one number
-    current.json            names the current release; replaced atomically, and only after everything it needs is there
+shards/<id>/            content-addressed, shared between releases
+releases/0000012.json   immutable, created exclusively: two publishers cannot take one number
+current.json            names the current release; replaced atomically, and only after everything it needs is there
 """
 
 from __future__ import annotations
@@ -112,23 +112,27 @@ class Catalogue:
             DataError: the catalogue is damaged.
         """
         try:
-            text = self._pointer.read_text()
+            content = self._pointer.read_bytes()
         except FileNotFoundError:
             raise NotFound(f"no release in {self.root}: build one (`make knowledge` for the demo plant)") from None
-        return self.get(_parse(_Current, text, self._pointer).release)
+        number = _parse(_Current, content, self._pointer).release
+        try:
+            return self.get(number)
+        except NotFound as error:
+            raise DataError(f"{self._pointer} names release {number}, which is not there: activate another") from error
 
     def get(self, number: int) -> Release:
         """Raises NotFound and DataError as `current` does."""
         path = self._path(number)
         try:
-            text = path.read_text()
+            content = path.read_bytes()
         except FileNotFoundError:
             raise NotFound(f"no release {number} in {self.root}") from None
-        return _parse(Release, text, path)
+        return _parse(Release, content, path)
 
     def numbers(self) -> list[int]:
         """Numbers of all releases, ascending."""
-        return sorted(int(path.stem) for path in self._releases.glob("*.json") if path.stem.isdigit())
+        return sorted(int(path.stem) for path in self._releases.glob("*.json") if path.stem.isdecimal())
 
     def paths(self, release: Release) -> list[Path]:
         """Folders of a release's shards."""
@@ -140,7 +144,7 @@ class Catalogue:
     def _write_temporary(self, text: str) -> Path:
         self.root.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".writing-", dir=self.root)
-        with os.fdopen(handle, "w") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -155,8 +159,8 @@ class Catalogue:
             temporary.unlink()
 
 
-def _parse(model: type[Model], text: str, path: Path) -> Model:
+def _parse(model: type[Model], content: bytes, path: Path) -> Model:
     try:
-        return model.model_validate_json(text)
+        return model.model_validate_json(content)
     except ValidationError as error:
         raise DataError(f"{path} is damaged: {error}") from error
