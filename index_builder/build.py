@@ -55,10 +55,12 @@ def build_release(
     """Reads `source`, writes one shard a family and publishes them as the current release.
 
     Raises:
-        DataError: the source holds nothing that can be indexed.
+        DataError: the source is not a folder, or holds nothing that can be indexed.
         ConfigurationError: no vector index reaches the recall bar within the budget.
     """
     started = time.monotonic()
+    if not source.is_dir():
+        raise DataError(f"{source} is not a folder")
     knowledge = read_knowledge(
         source,
         count_tokens=text.count_tokens,

@@ -13,8 +13,8 @@ from lineside.shards import ShardVectors, encoder_text, sentence_spans
 
 Rows = NDArray[np.float32]
 
-# Figures and frames come from the plant's own store, not from a client: larger scans are allowed.
-STORED_IMAGE_LIMITS = ImageLimits(max_bytes=32 * 2**20, max_pixels=80_000_000)
+# Figures and frames come from the plant's own store, not from a client: what the parsers let through is encoded.
+STORED_IMAGE_LIMITS = ImageLimits(max_bytes=64 * 2**20, max_pixels=200_000_000, max_side=65_535)
 
 
 def embed(
@@ -36,7 +36,7 @@ def embed(
     if joint is None:
         return ShardVectors(text=text_rows, sentences=sentences)
     images = [picture.image for picture in pictures]
-    image_rows = _once(images, lambda batch: joint.encode_images(_decoded(batch, joint.image_side)), joint.dimension)
+    image_rows = _once(images, lambda distinct: _encode_images(distinct, joint), joint.dimension)
     if joint.encodes_text:
         passage_rows = _once(texts[: len(passages)], joint.encode_texts, joint.dimension)
         joint_rows = np.arange(len(texts), dtype=np.int32)
@@ -49,8 +49,19 @@ def embed(
     )
 
 
-def _decoded(images: Sequence[bytes], side: int) -> list:  # type: ignore[type-arg]
-    return [read_image(data, STORED_IMAGE_LIMITS, wanted_side=side) for data in images]
+def _encode_images(images: Sequence[bytes], joint: JointEncoder) -> Rows:
+    """A batch is decoded at a time: the decoded frames of a family may be larger than the memory."""
+    size = joint.runtime.max_batch
+    rows = [
+        joint.encode_images(
+            [
+                read_image(data, STORED_IMAGE_LIMITS, wanted_side=joint.image_side)
+                for data in images[first : first + size]
+            ]
+        )
+        for first in range(0, len(images), size)
+    ]
+    return np.concatenate(rows)
 
 
 def _once(items: Sequence, encode: Callable[[Sequence], Rows], dimension: int) -> Rows:  # type: ignore[type-arg]
