@@ -62,9 +62,19 @@ class Retriever:
         self._batcher.max_batch = self._text_batcher.max_batch = self._limits.max_batch
 
     async def search(self, query: SearchQuery) -> SearchResult:
-        """Evidence, scored sentences and signals for one question; raises NotFound for an unknown family."""
+        """Evidence, scored sentences and signals for one question; raises NotFound for an unknown family.
+
+        A query without vectors is encoded first, by a batcher of its own: one batch is encoded while another is
+        searched.
+        """
         self._poll()
-        return await self._batcher.submit(query)
+        if query.text_vector is not None or self._encoder is None:
+            return await self._batcher.submit(query)
+        started = time.perf_counter()
+        vectors = await self._text_batcher.submit(query.text)
+        encoded_ms = (time.perf_counter() - started) * 1000
+        result = await self._batcher.submit(replace(query, text_vector=vectors.text, joint_text_vector=vectors.joint))
+        return replace(result, stages_ms={"encode_text": encoded_ms, **result.stages_ms})
 
     async def encode_text(self, question: str) -> QuestionVectors:
         """Vectors of a question, where the text encoder is placed here."""
@@ -96,31 +106,15 @@ class Retriever:
         return encode_questions(self._encoder, questions)
 
     def _search(self, queries: Sequence[SearchQuery]) -> list[SearchResult | BaseException]:
-        index = self._index
-        started = time.perf_counter()
-        bare = [place for place, query in enumerate(queries) if query.text_vector is None]
-        queries = list(queries)
-        if bare and self._encoder is not None:
-            for place, vectors in zip(bare, self._encode([queries[p].text for p in bare]), strict=True):
-                queries[place] = replace(queries[place], text_vector=vectors.text, joint_text_vector=vectors.joint)
-        encoded_ms = (time.perf_counter() - started) * 1000
+        index = self._index  # one release for the whole batch, whatever is swapped in meanwhile
         known = set(index.families)
-        failed: dict[int, RequestError] = {
+        unknown: dict[int, RequestError] = {
             place: NotFound(f"family {query.family!r} is not known; there are: {', '.join(sorted(known))}")
             for place, query in enumerate(queries)
             if query.family is not None and query.family not in known
         }
-        found = iter(index.search_batch([query for place, query in enumerate(queries) if place not in failed]))
-        results: list[SearchResult | BaseException] = []
-        for place in range(len(queries)):
-            if place in failed:
-                results.append(failed[place])
-                continue
-            result = next(found)
-            results.append(
-                replace(result, stages_ms={**result.stages_ms, "encode_text": encoded_ms}) if bare else result
-            )
-        return results
+        found = iter(index.search_batch([query for place, query in enumerate(queries) if place not in unknown]))
+        return [unknown[place] if place in unknown else next(found) for place in range(len(queries))]
 
     def _poll(self) -> None:
         """Starts watching the catalogue; done here because a constructor has no running loop to start it on."""
