@@ -60,14 +60,15 @@ class LlamaCppGenerator:
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         cancelled = Event()
+        refused: list[str] = []  # what is raised in `receive` is lost inside the engine
 
         def receive(chunk: dict[str, Any]) -> bool:
             for choice in chunk.get("choices", ()):
                 if piece := choice["delta"].get("content"):
                     loop.call_soon_threadsafe(pieces.put_nowait, piece)
-            if "error" in chunk:
-                raise GenerationError(f"llama.cpp: {chunk['error']}")
-            return cancelled.is_set()
+            if error := chunk.get("error"):
+                refused.append(str(error.get("message", error) if isinstance(error, dict) else error))
+            return bool(refused) or cancelled.is_set()
 
         def run() -> None:
             if cancelled.is_set():
@@ -85,9 +86,19 @@ class LlamaCppGenerator:
                 self._server.handle_chat_completions(request, receive)
             except (ValueError, RuntimeError) as error:
                 raise GenerationError(f"llama.cpp refused the prompt: {error}") from error
+            if refused:
+                raise GenerationError(f"llama.cpp refused the prompt: {refused[0]}")
 
-        running = loop.run_in_executor(self._executor, run)
-        running.add_done_callback(lambda _: pieces.put_nowait(None))
+        def end(done: asyncio.Future[None]) -> None:
+            if not done.cancelled():
+                done.exception()  # read here for a stream that was closed, where nobody awaits it
+            pieces.put_nowait(None)
+
+        try:
+            running = loop.run_in_executor(self._executor, run)
+        except RuntimeError as error:
+            raise GenerationError("llama.cpp has been shut down") from error
+        running.add_done_callback(end)
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
