@@ -217,7 +217,7 @@ def _facets(text: str, statement: Statement, kind: QuestionKind) -> frozenset[Fa
         measured = {t.rival.removeprefix("=") for t in statement.tokens if t.kind == "quantity"}
         if kind.units & measured or ("time" in kind.units and _WHEN.search(text)) or (measured and not kind.units):
             facets.add("quantity")
-    if kind.cause and _CAUSE.search(text):
+    if kind.cause and (_CAUSE.search(text) or _MEANS.search(text)):
         facets.add("cause")
     if kind.procedure and (_IMPERATIVE.search(_STEP.sub("", text)) or _MODAL.search(text)):
         facets.add("action")
@@ -345,7 +345,9 @@ def _select(
     """The chosen spans with their evidence's number, in reading order."""
     selection = _Selection(ranked, evidence, settings)
     first = ranked[0]
-    if kind.procedure and not kind.quantity:
+    if kind.procedure and kind.cause:  # both are asked for: what is the matter comes first, the steps after it
+        first = next((r for r in ranked if "cause" in r.facets and r.score >= 0.8 * first.score), first)
+    elif kind.procedure and not kind.quantity:
         for r in ranked[:3]:
             steps = _steps(r, evidence, settings)
             if len(steps) > 1 and r.score >= 0.9 * first.score:

@@ -22,7 +22,7 @@ _WANTED_UNITS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"flow|delivery rate|how much water", ("flow",)),
     (r"how much (?:oil|grease|water|coolant|fluid)|quantity|volume|capacity|fill(?:ing)?|litres?", ("volume", "mass")),
     (r"weigh\w*|heavy|mass|load|lift", ("mass", "force")),
-    (r"force|tension", ("force", "pressure")),
+    (r"force|tension", ("force", "pressure", "torque")),
     (r"power", ("power",)),
     (r"voltage|volts?", ("voltage",)),
     (r"current|amp\w*", ("current",)),

@@ -92,6 +92,7 @@ def question_terms(
         weights[term_id] = count * (settings.identifier_boost if is_identifier else 1.0)
         if term in _POINTING and captions:
             weights[term_id] *= pointing_weight
+            term_idf *= pointing_weight
         if term not in content:
             continue
         idf[term_id] = term_idf

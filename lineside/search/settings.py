@@ -47,9 +47,9 @@ class FeedbackSettings(_Settings):
 class ImageSettings(_Settings):
     """How a frame takes part in search."""
 
-    vote_frames: int = Field(8, ge=1, le=100, description="nearest labelled frames that vote")
+    vote_frames: int = Field(16, ge=1, le=100, description="nearest labelled frames that vote")
     vote_floor: float = Field(0.5, ge=-1, le=1, description="cosine below which a frame does not vote")
-    vote_temperature: float = Field(0.05, gt=0, le=10, description="a vote weighs exp((cosine - best) / temperature)")
+    vote_temperature: float = Field(0.03, gt=0, le=10, description="a vote weighs exp((cosine - best) / temperature)")
     vote_share_min: float = Field(0.25, ge=0, le=1, description="labels with a smaller share do not enter the search")
     label_dense_weight: float = Field(1.5, ge=0, le=5, description="captions' vectors against the question's")
     label_lexical_weight: float = Field(1.5, ge=0, le=5, description="captions' terms against the question's")
