@@ -16,7 +16,6 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from demo.assemble_joint_encoder import SOURCE
-from demo.render_frames import FRAMES_PER_LABEL, HELD_OUT, INDEXED, LABELS, render_frame
+from demo.render_frames import FRAMES_PER_LABEL, HELD_OUT, INDEXED, LABELS, render_frames
 from demo.unrelated import HELD_OUT_KINDS, unrelated_image
 from lineside.encoders import JointEncoder, load_joint_encoder
 
@@ -67,9 +66,7 @@ def read_paraphrases(file: Path) -> tuple[list[str], list[str]]:
 def render_set(seeds: range, harshness: float, processes: int) -> tuple[list[Image.Image], list[str]]:
     """Frames of every label for `seeds`, and their labels."""
     jobs = [(label, seed, harshness) for label in LABELS for seed in seeds]
-    with ProcessPoolExecutor(processes) as pool:
-        images = list(pool.map(render_frame, *zip(*jobs, strict=True), chunksize=16))
-    return images, [label for label, _, _ in jobs]
+    return list(render_frames(jobs, processes)), [label for label, _, _ in jobs]
 
 
 def evaluate(encoder: JointEncoder, held_out_per_label: int, processes: int, paraphrases: Path) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -21,6 +23,8 @@ from PIL import Image
 from demo.captions import compose_caption
 from demo.scenes import camera, coiler, conveyor, drive, furnace, hydraulics, pump, stand, welder
 from demo.scenes.canvas import Scene
+
+Result = TypeVar("Result")
 
 # Seeds of the three sets of frames; disjoint, so that no set holds a frame of another.
 TRAIN = range(100_000)
@@ -145,12 +149,8 @@ def write_frames(out: Path, per_label: int = FRAMES_PER_LABEL, seed: int = INDEX
     for family in rows:
         (out / family).mkdir(parents=True, exist_ok=True)
     jobs = [(info.label, frame_seed, out / info.family / info.file) for frame_seed, info in plan]
-    if processes > 1:
-        with ProcessPoolExecutor(processes) as pool:
-            list(pool.map(_write_frame, *zip(*jobs, strict=True), chunksize=16))
-    else:
-        for job in jobs:
-            _write_frame(*job)
+    for _ in _each(_write_frame, jobs, processes):
+        pass
     columns = list(FrameInfo.__dataclass_fields__)
     for family, infos in rows.items():
         with (out / family / "labels.csv").open("w", newline="", encoding="utf-8") as file:
@@ -158,6 +158,22 @@ def write_frames(out: Path, per_label: int = FRAMES_PER_LABEL, seed: int = INDEX
             writer.writerow(columns)
             writer.writerows([getattr(info, column) for column in columns] for info in infos)
     return len(plan)
+
+
+def render_frames(jobs: Sequence[tuple[str, int, float]], processes: int) -> Iterator[Image.Image]:
+    """The frames of (label, seed, harshness), in order, rendered by `processes` processes."""
+    return _each(render_frame, jobs, processes)
+
+
+def _each(work: Callable[..., Result], jobs: Sequence[tuple[str, int, Any]], processes: int) -> Iterator[Result]:
+    """`work(*job)` for each job, in order."""
+    if processes == 1:
+        for job in jobs:
+            yield work(*job)
+        return
+    # Spawned, not forked: a caller may already run threads of torch or OpenVINO, which do not survive a fork.
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(work, *zip(*jobs, strict=True), chunksize=16)
 
 
 def _write_frame(label: str, seed: int, path: Path) -> None:
