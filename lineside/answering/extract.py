@@ -366,12 +366,12 @@ def _select(
 def _add_steps(
     selection: _Selection, ranked: Sequence[RankedSentence], evidence: dict[int, Evidence], settings: ExtractSettings
 ) -> None:
-    """After a sentence that says what is the matter, the steps of its section that fit, where none is chosen yet."""
-    place = evidence[ranked[0].evidence]
+    """After what is the matter, the steps that fit, of a section that one of the best sentences is from."""
+    places = [evidence[r.evidence] for r in ranked[:3]]
     if any(_NUMBERED.match(selection.text(n, span)) for n, span in selection.spans):
         return
     for r in ranked:
-        if _NUMBERED.match(r.text) and _same_section(evidence[r.evidence], place):
+        if _NUMBERED.match(r.text) and any(_same_section(evidence[r.evidence], place) for place in places):
             for step in _steps(r, evidence, settings):
                 selection.take([step], ("action",))
             return
