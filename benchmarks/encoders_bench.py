@@ -29,7 +29,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.matmul_limit import call_seconds, shaped_limit, square_limit
 from benchmarks.report import number, table
 from lineside.encoders import Dtype, JointEncoder, Runtime, load_joint_encoder, load_text_encoder
-from lineside.encoders.runtime import Engine, compile_module
+from lineside.encoders.runtime import compile_module
+from lineside.encoders.settings import Engine
 
 RESULTS = Path(__file__).resolve().parent / "results"
 TOKENS: Final = (19, 104)

@@ -9,13 +9,9 @@ import structlog
 
 
 def start_process() -> None:
-    """Structured events into Serve's own log, quiet libraries, no look-ups of models on the network."""
+    """Structured events into Serve's own log, and no look-ups of models on the network."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     # Events become attributes of a log record, which Serve's JSON formatter writes with replica and application.
     serve_log, own_log = logging.getLogger("ray.serve"), logging.getLogger("lineside")
     own_log.handlers, own_log.propagate = serve_log.handlers, False

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from ray import serve
@@ -18,11 +18,14 @@ from deployments.text_encoder import encode_questions, load_question_encoder
 from lineside.answering.stages import QuestionVectors
 from lineside.batching import MicroBatcher
 from lineside.documents import Document
-from lineside.encoders import QuestionEncoder
 from lineside.errors import ConfigurationError, DataError, LinesideError, NotFound, RequestError
 from lineside.releases import Catalogue
-from lineside.search import ReleaseIndex, SearchQuery, SearchResult, SearchSettings
+from lineside.search import SearchQuery, SearchResult, SearchSettings
 from lineside.shards.images import StoredImage
+
+if TYPE_CHECKING:
+    from lineside.encoders import QuestionEncoder
+    from lineside.search import ReleaseIndex
 
 log = structlog.get_logger("lineside.retriever")
 
@@ -136,6 +139,8 @@ class Retriever:
                 self._refused = str(error)
 
     def _load(self, number: int) -> ReleaseIndex:
+        from lineside.search import ReleaseIndex  # loads FAISS
+
         release = self._catalogue.get(number)
         index = ReleaseIndex.open(self._catalogue.paths(release), number, self._settings)
         if self._encoder is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
@@ -11,11 +11,15 @@ from deployments.process import start_process
 from deployments.settings import BatchLimits, EncoderSettings, read_user_config
 from lineside.answering.stages import QuestionVectors
 from lineside.batching import MicroBatcher
-from lineside.encoders import QuestionEncoder, load_joint_encoder, load_text_encoder
+
+if TYPE_CHECKING:
+    from lineside.encoders import QuestionEncoder
 
 
 def load_question_encoder(text: EncoderSettings, joint: EncoderSettings) -> QuestionEncoder:
     """Both encoders of questions, as one where they share their trunk."""
+    from lineside.encoders import QuestionEncoder, load_joint_encoder, load_text_encoder  # loads torch
+
     return QuestionEncoder(
         load_text_encoder(text.model, runtime=text.runtime), load_joint_encoder(joint.model, runtime=joint.runtime)
     )

@@ -10,7 +10,7 @@ from ray import serve
 from deployments.process import start_process
 from deployments.settings import BatchLimits, EncoderSettings, read_user_config
 from lineside.batching import MicroBatcher
-from lineside.encoders import ImageLimits, load_joint_encoder, read_image
+from lineside.encoders import ImageLimits, read_image
 from lineside.errors import LinesideError
 from lineside.search.contract import Vector
 
@@ -21,6 +21,8 @@ class VisionEncoder:
 
     def __init__(self, encoder: EncoderSettings, limits: ImageLimits) -> None:
         start_process()
+        from lineside.encoders import load_joint_encoder  # loads torch, which only this deployment's replicas need
+
         self._limits = limits
         self._encoder = load_joint_encoder(encoder.model, runtime=encoder.runtime)
         self._batcher: MicroBatcher[bytes, Vector] = MicroBatcher(self._encode, name="vision")

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 
-from lineside.encoders.runtime import Compiled, Runtime, compile_module, fingerprint, model_directory, unit_rows
+from lineside.encoders.runtime import (
+    Compiled,
+    compile_module,
+    fingerprint,
+    model_directory,
+    quiet,
+    torch_dtype,
+    unit_rows,
+)
+from lineside.encoders.settings import Runtime
 from lineside.errors import ConfigurationError
 
 Item = TypeVar("Item")
@@ -51,7 +60,7 @@ class JointEncoder:
         self.image_side: int = min(sides) if sides else 224
         self._crops_centre = "shortest_edge" in size
         with torch.inference_mode():
-            probe = _ImageTower(self.model)(self._pixels([Image.new("RGB", (32, 32))]).to(runtime.torch_dtype))
+            probe = _ImageTower(self.model)(self._pixels([Image.new("RGB", (32, 32))]).to(torch_dtype(runtime)))
         self.dimension: int = probe.shape[1]
 
     @property
@@ -158,7 +167,8 @@ def load_joint_encoder(path: str | Path, *, runtime: Runtime = Runtime()) -> Joi
         ConfigurationError: there is no model folder at `path`.
     """
     folder = model_directory(path)
-    model = AutoModel.from_pretrained(folder, dtype=runtime.torch_dtype, local_files_only=True)
+    quiet()
+    model = AutoModel.from_pretrained(folder, dtype=torch_dtype(runtime), local_files_only=True)
     return JointEncoder(
         model,
         AutoTokenizer.from_pretrained(folder, local_files_only=True) if hasattr(model, "get_text_features") else None,

@@ -1,4 +1,4 @@
-"""Where, by which engine and in which precision an encoder runs, and the identity of what it computes."""
+"""Makes torch modules into functions of NumPy arrays on an engine, and tells what a model folder computes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from transformers.utils import logging as transformers_logging
 
+from lineside.encoders.settings import Runtime
 from lineside.errors import ConfigurationError
 
-Engine = Literal["openvino", "torch"]
-Dtype = Literal["bfloat16", "float32", "float16"]
 Compiled = Callable[..., list[NDArray[np.float32]]]
 
 # Tracing changes state of the whole process: two encoders must not be compiled at the same time.
@@ -27,33 +25,11 @@ _COMPILING = threading.Lock()
 _DEFINING_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
 
 
-class Runtime(BaseModel):
-    """Engine, device, precision, threads and batch size of an encoder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    engine: Engine = Field("openvino", description="openvino on CPUs (twice torch's speed there); torch elsewhere")
-    device: str = Field("cpu", description="torch device: cpu, cuda, cuda:1 ...; openvino runs on cpu")
-    dtype: Dtype = Field("bfloat16", description="precision of weights and activations; vectors are float32 always")
-    threads: int = Field(
-        1, ge=1, le=256, description="CPU threads of one replica; more replicas than cores / threads fight"
-    )
-    max_batch: int = Field(32, ge=1, le=1024, description="rows in one forward pass; longer inputs are cut into these")
-
-    @model_validator(mode="after")
-    def _engine_fits_device(self) -> Runtime:
-        if self.engine == "openvino" and self.device != "cpu":
-            raise ValueError(f"engine openvino runs on cpu, not on {self.device}: set engine to torch")
-        if self.engine == "openvino" and self.dtype == "float16":
-            raise ValueError("engine openvino takes dtype bfloat16 or float32 on cpu")
-        return self
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """Precision in which torch holds the weights: openvino lowers it itself when it compiles."""
-        if self.engine == "openvino":
-            return torch.float32
-        return {"bfloat16": torch.bfloat16, "float32": torch.float32, "float16": torch.float16}[self.dtype]
+def torch_dtype(runtime: Runtime) -> torch.dtype:
+    """Precision in which torch holds the weights: openvino lowers it itself when it compiles."""
+    if runtime.engine == "openvino":
+        return torch.float32
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32, "float16": torch.float16}[runtime.dtype]
 
 
 def compile_module(module: torch.nn.Module, example: Sequence[torch.Tensor], runtime: Runtime) -> Compiled:
@@ -71,11 +47,11 @@ def compile_module(module: torch.nn.Module, example: Sequence[torch.Tensor], run
 def _wrap_torch(module: torch.nn.Module, runtime: Runtime) -> Compiled:
     if runtime.device == "cpu":
         torch.set_num_threads(runtime.threads)
-    module = module.to(device=runtime.device, dtype=runtime.torch_dtype)
+    module = module.to(device=runtime.device, dtype=torch_dtype(runtime))
 
     def run(*inputs: NDArray[np.generic]) -> list[NDArray[np.float32]]:
         tensors = [torch.from_numpy(array).to(runtime.device) for array in inputs]
-        tensors = [t.to(runtime.torch_dtype) if t.is_floating_point() else t for t in tensors]
+        tensors = [t.to(torch_dtype(runtime)) if t.is_floating_point() else t for t in tensors]
         with torch.inference_mode():
             out = module(*tensors)
         return [o.float().cpu().numpy() for o in (out if isinstance(out, tuple) else (out,))]
@@ -107,6 +83,12 @@ def _compile_openvino(module: torch.nn.Module, example: Sequence[torch.Tensor], 
         return [np.array(out[port], dtype=np.float32) for port in compiled.outputs]
 
     return run
+
+
+def quiet() -> None:
+    """Keeps transformers' progress bars and remarks about checkpoints out of the console."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 def model_directory(path: str | Path) -> Path:

@@ -11,7 +11,16 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from lineside.encoders.runtime import Compiled, Runtime, compile_module, fingerprint, model_directory, unit_rows
+from lineside.encoders.runtime import (
+    Compiled,
+    compile_module,
+    fingerprint,
+    model_directory,
+    quiet,
+    torch_dtype,
+    unit_rows,
+)
+from lineside.encoders.settings import Runtime
 
 TokenBatch = tuple[list[int], NDArray[np.int64], NDArray[np.int64]]
 
@@ -104,7 +113,8 @@ def load_text_encoder(path: str | Path, *, max_tokens: int = 256, runtime: Runti
         ConfigurationError: there is no model folder at `path`.
     """
     folder = model_directory(path)
-    model = AutoModel.from_pretrained(folder, dtype=runtime.torch_dtype, local_files_only=True)
+    quiet()
+    model = AutoModel.from_pretrained(folder, dtype=torch_dtype(runtime), local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return TextEncoder(
         model,

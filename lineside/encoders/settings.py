@@ -1,0 +1,32 @@
+"""How an encoder runs: settings that can be read and checked without loading torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Engine = Literal["openvino", "torch"]
+Dtype = Literal["bfloat16", "float32", "float16"]
+
+
+class Runtime(BaseModel):
+    """Engine, device, precision, threads and batch size of an encoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Engine = Field("openvino", description="openvino on CPUs (twice torch's speed there); torch elsewhere")
+    device: str = Field("cpu", description="torch device: cpu, cuda, cuda:1 ...; openvino runs on cpu")
+    dtype: Dtype = Field("bfloat16", description="precision of weights and activations; vectors are float32 always")
+    threads: int = Field(
+        1, ge=1, le=256, description="CPU threads of one replica; more replicas than cores / threads fight"
+    )
+    max_batch: int = Field(32, ge=1, le=1024, description="rows in one forward pass; longer inputs are cut into these")
+
+    @model_validator(mode="after")
+    def _engine_fits_device(self) -> Runtime:
+        if self.engine == "openvino" and self.device != "cpu":
+            raise ValueError(f"engine openvino runs on cpu, not on {self.device}: set engine to torch")
+        if self.engine == "openvino" and self.dtype == "float16":
+            raise ValueError("engine openvino takes dtype bfloat16 or float32 on cpu")
+        return self
