@@ -14,7 +14,7 @@ import httpx
 from pydantic import ValidationError
 
 from lineside.errors import LinesideError
-from lineside.schema import Answer, AnswerRequest, ErrorBody, RetrieveRequest, Retrieval
+from lineside.schema import Answer, AnswerRequest, ErrorBody, Retrieval, RetrieveRequest
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 

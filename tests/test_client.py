@@ -1,0 +1,124 @@
+"""The client: requests as the service reads them, replies as models, errors with their reasons."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from lineside import cli
+from lineside.client import Client, ServiceError, Unreachable
+from lineside.schema import Answer, AnswerSentence, Citation, ErrorBody, Evidence, Retrieval
+
+EVIDENCE = Evidence(
+    n=1,
+    id="p1",
+    kind="passage",
+    family="drive",
+    score=1.0,
+    text="The limit is 95 °C.",
+    title="Drive manual",
+    page=2,
+    section_path=("Bearings",),
+    url="/v1/documents/drive/pages/2",
+)
+ANSWER = Answer(
+    request_id="r1",
+    release=3,
+    mode="extractive",
+    status="complete",
+    text="The limit is 95 °C. [1]",
+    sentences=(
+        AnswerSentence(
+            text="The limit is 95 °C.",
+            citations=(Citation(n=1, evidence_id="p1", quote="The limit is 95 °C.", support=1.0),),
+        ),
+    ),
+    evidence=(EVIDENCE,),
+    stages_ms={"search": 1.0},
+    deadline_ms=8000,
+    elapsed_ms=5.0,
+)
+RETRIEVAL = Retrieval(request_id="r1", release=3, evidence=(EVIDENCE,), stages_ms={})
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def client(handler: Handler) -> Client:
+    return Client("http://test", transport=httpx.MockTransport(handler))
+
+
+def test_an_image_travels_as_base64_and_defaults_do_not_travel(tmp_path: Path) -> None:
+    picture = tmp_path / "frame.jpg"
+    picture.write_bytes(b"bytes of a frame")
+    sent = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return httpx.Response(200, text=ANSWER.model_dump_json())
+
+    assert client(reply).answer("Limit?", image=picture, k=3) == ANSWER
+    assert sent == [{"question": "Limit?", "image": base64.b64encode(b"bytes of a frame").decode(), "k": 3}]
+
+
+def test_the_services_reason_and_waiting_time_reach_the_caller() -> None:
+    body = ErrorBody(request_id="r1", code="overloaded", message="try again in 2 s")
+    refuse = client(lambda _: httpx.Response(503, text=body.model_dump_json(), headers={"retry-after": "2"}))
+    with pytest.raises(ServiceError, match="try again") as refused:
+        refuse.retrieve("Limit?")
+    assert (refused.value.http_status, refused.value.retry_after_s, refused.value.body) == (503, 2.0, body)
+
+
+def test_a_proxys_error_page_is_an_error_too() -> None:
+    with pytest.raises(ServiceError, match="502.*bad gateway"):
+        client(lambda _: httpx.Response(502, text="<h1>bad gateway</h1>")).answer("Limit?")
+
+
+def test_no_service_is_unreachable() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused")
+
+    with pytest.raises(Unreachable, match="lineside serve"):
+        client(refuse).answer("Limit?")
+    assert not client(refuse).ready()
+
+
+def test_a_stream_gives_typed_events_and_raises_its_error() -> None:
+    blocks = [
+        f"event: evidence\ndata: {RETRIEVAL.model_dump_json()}\n\n",
+        'event: token\ndata: {"text": "The limit", "citations": [1]}\n\n',
+        f"event: answer\ndata: {ANSWER.model_dump_json()}\n\n",
+    ]
+    events = list(client(lambda _: httpx.Response(200, text="".join(blocks))).stream("Limit?"))
+    assert [event.name for event in events] == ["evidence", "token", "answer"]
+    assert (events[0].data, events[2].data) == (RETRIEVAL, ANSWER)
+
+    error = ErrorBody(request_id="r1", code="unavailable", message="the retriever is gone").model_dump_json()
+    broken = client(lambda _: httpx.Response(200, text=blocks[0] + f"event: error\ndata: {error}\n\n"))
+    with pytest.raises(ServiceError, match="retriever is gone"):
+        list(broken.stream("Limit?"))
+
+
+def test_an_answer_is_described_with_its_sources() -> None:
+    described = cli.describe(ANSWER, "http://test")
+    assert "The limit is 95 °C. [1]" in described
+    assert "[1] Drive manual, page 2: Bearings" in described
+    assert "http://test/v1/documents/drive/pages/2" in described
+    assert "mode extractive, status complete, release 3" in described
+
+
+def test_ask_without_a_service_says_how_to_start_one() -> None:
+    outcome = CliRunner().invoke(cli.app, ["ask", "Limit?", "--url", "http://127.0.0.1:9"])
+    assert outcome.exit_code == 1
+    assert "lineside serve" in outcome.output
+
+
+def test_ask_refuses_an_empty_question_before_sending() -> None:
+    outcome = CliRunner().invoke(cli.app, ["ask", "  ", "--url", "http://127.0.0.1:9"])
+    assert outcome.exit_code == 2
+    assert "empty" in outcome.output
