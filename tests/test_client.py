@@ -75,7 +75,7 @@ def test_the_services_reason_and_waiting_time_reach_the_caller() -> None:
 
 
 def test_a_proxys_error_page_is_an_error_too() -> None:
-    with pytest.raises(ServiceError, match="502.*bad gateway"):
+    with pytest.raises(ServiceError, match=r"502.*bad gateway"):
         client(lambda _: httpx.Response(502, text="<h1>bad gateway</h1>")).answer("Limit?")
 
 
