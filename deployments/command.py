@@ -21,6 +21,10 @@ FAST_FLAGS = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    # Replicas are the unit of parallelism: with a BLAS pool in each, threads spin against each other (four times the
+    # CPU for a search on two cores). An encoder's threads are its own setting, runtime.threads.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "RAY_worker_niceness": "0",  # Ray's 15 lets any other process of the machine pass; the engine is niced by itself
     "RAY_USAGE_STATS_ENABLED": "0",
     "HF_HUB_OFFLINE": "1",
