@@ -59,13 +59,34 @@ def canonical_identifier(token: str) -> str:
     return re.sub(r"(?<!\d)\.|\.(?!\d)|[-/_:#+]", "", token)
 
 
+# "M1 to M4", "GB-1 to GB-4", "P-101…P-104", "BRN-01..24": the members between the ends are meant, too.
+_RANGE = re.compile(
+    r"(?<![^\W_])([^\W\d_]{1,6}-?)(\d{1,4})(?:\s+(?:to|through)\s+|\s*(?:\.\.\.?|…)\s*)(?:\1)?(\d{1,4})(?!\w)"
+)
+_RANGE_MAX = 60
+
+
+def identifiers_between(text: str) -> list[str]:
+    """Identifiers that a range in the text implies and does not spell out: "M1 to M4" implies m2 and m3."""
+    found: list[str] = []
+    for prefix, low, high in _RANGE.findall(fold(text)):
+        if int(low) < int(high) <= int(low) + _RANGE_MAX:
+            inner = range(int(low) + 1, int(high))
+            found += [canonical_identifier(f"{prefix}{number:0{len(low)}d}") for number in inner]
+    return found
+
+
 def terms(text: str, *, keep_stop_words: bool = False) -> list[str]:
-    """Index terms in order: stemmed words, numbers, and identifiers as terms of their own, marked `#`."""
+    """Index terms in order: stemmed words, numbers, and identifiers as terms of their own, marked `#`.
+
+    Identifiers that a range implies come last.
+    """
     found: list[str] = []
     for chunk in _CHUNK.findall(fold(text)):
         if is_identifier(chunk):
             found.append("#" + canonical_identifier(chunk))
         found.extend(stem(word) for word in _WORD.findall(chunk) if keep_stop_words or word not in STOP_WORDS)
+    found.extend("#" + name for name in identifiers_between(text))
     return found
 
 

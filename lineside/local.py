@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -216,7 +216,7 @@ def check_fingerprints(index: ReleaseIndex, text: TextEncoder, joint: JointEncod
 def _generate_with(generator: Generator) -> Generate:
     def generate(
         messages: tuple[Message, ...], sampling: Sampling, request_id: str, deadline_ms: float
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         return generator.stream(messages, sampling, request_id=request_id, deadline_ms=deadline_ms)
 
     return generate

@@ -14,6 +14,7 @@ from lineside.answering.claims import Statement, state
 from lineside.answering.questions import QuestionKind, read_question
 from lineside.schema import AnswerSentence, Citation, Evidence, LabelVote
 from lineside.search.contract import SearchResult
+from lineside.search.question import asks_about_event
 
 _STEP = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b|[-*•])\s*", re.IGNORECASE)
 _NUMBERED = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b)\s", re.IGNORECASE)
@@ -52,7 +53,8 @@ class ExtractSettings:
     `keep_share` of the best score keeps a further sentence; `facet_share` of that is enough for one that gives what is
     still missing. `weight_rank` counts the rank score of the passage, `weight_facet` each thing asked for (a quantity,
     a cause, an action, a part, a meaning) that the sentence gives and no chosen one has given yet.
-    `penalty_nothing_new` is for a sentence that only repeats the question.
+    `penalty_nothing_new` is for a sentence that only repeats the question, `penalty_incident` for one of an incident
+    report where the question is not about an event: what was wrong once is not what is right.
     """
 
     max_sentences: int = 4
@@ -66,6 +68,7 @@ class ExtractSettings:
     weight_facet: float = 0.2
     weight_identifier: float = 0.2
     penalty_nothing_new: float = 0.3
+    penalty_incident: float = 0.15
     weight_heading: float = 0.15
     weight_label: float = 0.4
     weight_neighbour: float = 0.1
@@ -113,6 +116,9 @@ def rank_sentences(
     top = max((e.score for e in result.evidence if e.kind == "passage"), default=0.0)
     named = _identifier_shares(result.evidence, kind.identifiers)
     by_evidence = {e.n: _evidence_bonus(e, top, kind, named, settings) for e in result.evidence}
+    if not asks_about_event(question):
+        for e in result.evidence:
+            by_evidence[e.n] -= settings.penalty_incident if e.document_kind == "incident" else 0.0
     for n, share in _shown_shares(result.evidence, shown).items():
         by_evidence[n] += settings.weight_label * share
     base = {(s.evidence, s.start): s.score for s in result.sentences}

@@ -50,6 +50,11 @@ _QUANTITY = re.compile(
     r"|highest"
     r"|lowest|too (?:much|little|hot|high|low|long|deep|wide))\b|\btorque\b"
 )
+# "Nitrogen pressure in AC-64?": a value asked for by its bare name.
+_VERBAL = re.compile(
+    r"\b(?:what|which|who|whose|why|how|when|where|is|are|was|were|do|does|did|has|have|had|can|could|may|must|shall|should"
+    r"|will|would)\b"
+)
 _PROCEDURE = re.compile(
     r"\bhow (?:do|to|can|should|must|is|are|shall)\b|\bwhat (?:should|must|do|shall|can) (?:i|we|the|be|an?|you|one)\b"
     r"|\bwhat (?:is|has) to (?:be done|do)\b|\bwhat to do\b|\bsteps?\b|\bprocedure\b|\bwhat (?:action|next)\b"
@@ -97,7 +102,7 @@ def read_question(text: str) -> QuestionKind:
     lower = " ".join(text.casefold().split())
     tokens = state(text).tokens
     units = frozenset(kind for pattern, kinds in _UNITS if pattern.search(lower) for kind in kinds)
-    quantity = bool(_QUANTITY.search(lower))
+    quantity = bool(_QUANTITY.search(lower)) or (bool(units) and not _VERBAL.search(lower))
     timed = re.search(r"\bhow (?:often|long|soon)\b|\binterval", lower)
     return QuestionKind(
         quantity=quantity or bool(timed),

@@ -78,7 +78,7 @@ async def _outcome(
     request = AnswerRequest(question=question.question, family=question.family, mode=mode, deadline_ms=deadline_ms)
     deadline = answerer.deadline(request)
     answer, evidence_ms = None, 0.0
-    async with aclosing(answerer.stream(request, image, request_id=question.id, deadline=deadline)) as events:  # type: ignore[type-var]
+    async with aclosing(answerer.stream(request, image, request_id=question.id, deadline=deadline)) as events:
         async for event in events:
             if isinstance(event, EvidenceFound):
                 evidence_ms = deadline.elapsed_ms

@@ -62,7 +62,8 @@ class FilterColumns:
         self._time: NDArray[np.int64] = time.to_numpy(zero_copy_only=False)
         self.is_passage = self._kind.any_of(("passage",))
         self.is_frame = self._kind.any_of(("frame",))
-        self._timeless = ~(self.is_frame | self._document_kind.any_of(("incident",)))
+        self.is_incident = self._document_kind.any_of(("incident",))
+        self._timeless = ~(self.is_frame | self.is_incident)
 
     def scope(self, span: tuple[int, int], filters: Filters) -> Scope:
         """Allowed passages and images, ascending."""

@@ -15,6 +15,7 @@ from lineside.search.settings import FeedbackSettings, SearchSettings
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Evidenced:
     """What a question gives the ranking: its scans of the vector spaces, its terms and their lexical scores.
 
     `lexical` (n,) belongs to the rows from `first` on. `favoured`: rows `[first, last)` whose scores are raised, by how
-    much: the families that a recognised image belongs to.
+    much: the families that a recognised image belongs to. `penalised` (N,): incident reports where none is asked for.
     """
 
     text: DenseScan | None
@@ -44,6 +45,7 @@ class Evidenced:
     lexical: Floats
     first: int
     favoured: tuple[tuple[int, int, float], ...] = ()
+    penalised: Mask | None = None
 
 
 def rank_passages(
@@ -75,6 +77,8 @@ def rank_passages(
         bonus += np.float32(settings.fusion.identifier) * scores["identifier"]
     for first, last, raised in question.favoured:
         bonus[(rows >= first) & (rows < last)] += np.float32(raised)
+    if question.penalised is not None:
+        bonus[question.penalised[rows]] -= np.float32(settings.incidents.penalty)
     fused = fuse([Signal(scores[name], top, weights[name]) for name, top in references.items()]) + bonus
     if settings.feedback.passages and len(rows):
         second = _feedback(rows, fused, question, field, index, settings.feedback)

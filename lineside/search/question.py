@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,19 @@ _POINTING = frozenset(
     stem(word)
     for word in "picture image photo photograph frame camera cameras shows shown showing see seen look looks".split()
 )
+
+
+_EVENT = re.compile(
+    r"\b(?:did|was|were|had|happened|went|incidents?|reports?|yesterday|earlier|(?:19|20)\d\d"
+    r"|last (?:night|week|month|year|shift|time)"
+    r"|january|february|march|april|june|july|august|september|october|november|december)\b",
+    re.IGNORECASE,
+)
+
+
+def asks_about_event(text: str) -> bool:
+    """Whether a question is about something that happened, not about what is right or what to do."""
+    return _EVENT.search(text) is not None
 
 
 def content_terms(text: str) -> list[str]:

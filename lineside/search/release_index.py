@@ -26,7 +26,7 @@ from lineside.search.image_ranking import rank_images
 from lineside.search.label_votes import vote
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.passage_ranking import Evidenced, Ranking, rank_passages, reranked
-from lineside.search.question import question_terms
+from lineside.search.question import asks_about_event, question_terms
 from lineside.search.sentence_scores import ShardSentences, question_weights, score_sentences
 from lineside.search.settings import RerankSettings, SearchSettings
 from lineside.shards.images import StoredImage
@@ -282,7 +282,13 @@ class _Search:
             return []
         index = self.index
         question = Evidenced(
-            self.scans.text, self.scans.joint, self.terms, self.lexical, self.scope.span[0], self._favoured()
+            self.scans.text,
+            self.scans.joint,
+            self.terms,
+            self.lexical,
+            self.scope.span[0],
+            self._favoured(),
+            None if asks_about_event(self.query.text) else index._filters.is_incident,
         )
         wanted = max(2 * self.query.k + 8, self.settings.rerank.candidates + 1 if index._reranker else 0)
         ranking = rank_passages(self.scope.passages, question, index._text, index._lexical, self.settings, wanted)

@@ -34,6 +34,14 @@ class FusionSettings(_Settings):
     )
 
 
+class IncidentSettings(_Settings):
+    """Incident reports tell what happened once; manuals, what is right. They count by what is asked for."""
+
+    penalty: float = Field(
+        1.0, ge=0, le=10, description="taken from incident reports where the question is not about an event"
+    )
+
+
 class FeedbackSettings(_Settings):
     """Pseudo-relevance feedback: the best passages of a first ranking extend the question."""
 
@@ -102,6 +110,7 @@ class SearchSettings(_Settings):
     verify: bool = Field(True, description="hash every file of a shard when it is opened")
     lexical: LexicalSettings = LexicalSettings()
     fusion: FusionSettings = FusionSettings()
+    incidents: IncidentSettings = IncidentSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     images: ImageSettings = ImageSettings()
     collapse: CollapseSettings = CollapseSettings()
