@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, VisionTextDualEncoderModel
 
 from demo.assemble_joint_encoder import SMALL_WEIGHTS, SOURCE, assemble, split_off
@@ -18,7 +18,7 @@ from demo.evaluate_joint_encoder import read_paraphrases, render_set, text_to_fr
 from demo.render_frames import HELD_OUT, INDEXED, LABELS, render_frame
 from demo.train_joint_encoder import UNRELATED, contrastive_loss, preprocess
 from demo.unrelated import HELD_OUT_KINDS, TRAINING_KINDS, unrelated_image
-from lineside.encoders import JointEncoder, load_joint_encoder
+from lineside.encoders import JointEncoder, Runtime, load_joint_encoder
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def folder(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(folder: Path) -> JointEncoder:
-    return load_joint_encoder(folder)
+    return load_joint_encoder(folder, runtime=Runtime(engine="torch"))
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -52,8 +52,6 @@ def test_assembling_twice_gives_the_same_bytes(minilm: Path, folder: Path, tmp_p
 
 
 def test_assembling_refuses_another_text_tower(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     save_file({"embeddings.word_embeddings.weight": torch.zeros(10, 8)}, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="not the text tower"):
         assemble(tmp_path, tmp_path / "out")
@@ -119,6 +117,7 @@ def test_the_loss_falls_as_rows_move_to_their_own_label_and_ignores_unrelated_ro
     assert torch.equal(right, contrastive_loss(columns[[0, 1, 2]], labels, columns.clone(), labels, scale=10))
 
 
+@pytest.mark.slow
 def test_a_few_unseen_frames_of_every_label_find_their_label(encoder: JointEncoder) -> None:
     indexed, labels = render_set(range(INDEXED.start, INDEXED.start + 8), 1.0, processes=1)
     seen, wanted = render_set(range(HELD_OUT.start + 500, HELD_OUT.start + 502), 1.0, processes=1)
@@ -133,6 +132,7 @@ def test_plain_words_find_frames_of_their_label(encoder: JointEncoder) -> None:
     assert (encoder.encode_texts(words) @ frames.T).argmax(axis=1).tolist() == list(range(len(labels)))
 
 
+@pytest.mark.slow
 def test_images_of_something_else_stay_away_from_frames(encoder: JointEncoder) -> None:
     rng = np.random.default_rng(1)
     index = encoder.encode_images([render_frame(label, INDEXED.start + n) for label in LABELS for n in range(2)])
