@@ -54,7 +54,8 @@ class ExtractSettings:
     still missing. `weight_rank` counts the rank score of the passage, `weight_facet` each thing asked for (a quantity,
     a cause, an action, a part, a meaning) that the sentence gives and no chosen one has given yet.
     `penalty_nothing_new` is for a sentence that only repeats the question, `penalty_incident` for one of an incident
-    report where the question is not about an event: what was wrong once is not what is right.
+    report where the question is not about an event: what was wrong once is not what is right; `penalty_caption` for a
+    caption or a fragment.
     """
 
     max_sentences: int = 4
@@ -69,6 +70,7 @@ class ExtractSettings:
     weight_identifier: float = 0.2
     penalty_nothing_new: float = 0.3
     penalty_incident: float = 0.15
+    penalty_caption: float = 0.3
     weight_heading: float = 0.15
     weight_label: float = 0.4
     weight_neighbour: float = 0.1
@@ -251,7 +253,7 @@ def _sentence_bonus(
     if shown:
         bonus += 0.3 * settings.weight_label * sum(w for k, w in shown.items() if k in keys) / sum(shown.values())
     if len(keys) < 4 or _is_caption(text, statement):
-        bonus -= 0.15
+        bonus -= settings.penalty_caption
     return bonus
 
 
