@@ -63,7 +63,7 @@ class _TwoHeads(torch.nn.Module):
 
 def _same_trunk(text: TextEncoder, joint: JointEncoder) -> bool:
     model = joint.model
-    if model.config.model_type != "vision-text-dual-encoder" or joint.runtime != text.runtime:
+    if model.config.model_type != "vision-text-dual-encoder" or _precision(joint) != _precision(text):
         return False
     own = {k: v for k, v in text.model.state_dict().items() if not k.startswith("pooler.")}
     other = {k: v for k, v in model.text_model.state_dict().items() if not k.startswith("pooler.")}
@@ -72,3 +72,8 @@ def _same_trunk(text: TextEncoder, joint: JointEncoder) -> bool:
         and own.keys() == other.keys()
         and all(torch.equal(own[name], other[name]) for name in own)
     )
+
+
+def _precision(encoder: TextEncoder | JointEncoder) -> tuple[str, str, str]:
+    """What decides an encoder's vectors beside its weights; batch sizes and threads may differ."""
+    return encoder.runtime.engine, encoder.runtime.device, encoder.runtime.dtype

@@ -57,6 +57,11 @@ def test_encoders_of_different_precision_share_nothing(text_encoder: TextEncoder
     assert not QuestionEncoder(text_encoder, load_joint_encoder(dual, runtime=TORCH_FP32)).shares_trunk
 
 
+def test_batch_sizes_and_threads_may_differ_in_a_shared_trunk(exact_text_encoder: TextEncoder, dual: Path) -> None:
+    other = exact_text_encoder.runtime.model_copy(update={"max_batch": 3, "threads": 2})
+    assert QuestionEncoder(exact_text_encoder, load_joint_encoder(dual, runtime=other)).shares_trunk
+
+
 def test_another_architecture_shares_nothing_and_gives_both_vectors(
     exact_text_encoder: TextEncoder, tmp_path: Path
 ) -> None:
