@@ -58,9 +58,9 @@ class ExtractSettings:
     caption or a fragment.
     """
 
-    max_sentences: int = 4
+    max_sentences: int = 5
     max_steps: int = 9
-    max_words: int = 90
+    max_words: int = 120
     candidates: int = 48
     keep_share: float = 0.55
     facet_share: float = 0.6
