@@ -49,7 +49,7 @@ def test_closed_loop_keeps_the_concurrency_it_was_given() -> None:
     result = load(handle, concurrency=7, duration_s=0.5)
     assert highest == 7
     assert result.latency is not None
-    assert 20 <= result.latency.p50 < 60
+    assert 20 <= result.latency.p50 < 200
     assert result.requests_per_s <= 7 / 0.020
     assert result.failures == 0
 
@@ -77,7 +77,7 @@ def test_open_loop_charges_a_stall_to_every_request_that_was_due_in_it() -> None
     assert result.latency.n == 150
     assert result.latency.p99 > 300
     assert result.latency.mean > 400 * 0.5 * 40 / 150 * 0.6  # mean of a triangle of waits over all requests
-    assert result.latency.p50 < 100
+    assert result.latency.p50 < 250
 
 
 async def _with_server_thread(handle, run):  # type: ignore[no-untyped-def]
@@ -107,7 +107,7 @@ def test_open_loop_keeps_sending_while_replies_are_late() -> None:
     result = load(after_20_ms, rate_per_s=200.0, arrivals="uniform", duration_s=0.5)
     assert sum(result.outcomes.values()) == 100
     assert result.latency is not None
-    assert result.latency.p50 < 100
+    assert result.latency.p50 < 250
 
 
 def test_time_outs_count_at_the_time_waited() -> None:

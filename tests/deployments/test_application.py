@@ -82,7 +82,7 @@ def test_a_short_deadline_is_met_by_extracting(client: Client) -> None:
     answer = client.answer(QUESTION, mode="generate", deadline_ms=150)
     assert answer.mode in ("extractive", "evidence")
     assert any(d.stage == "generate" for d in answer.degraded)
-    assert answer.elapsed_ms < 400
+    assert answer.elapsed_ms < 2_000
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     for refuse in (inspect_image, read_image):
         with pytest.raises(TooLarge, match="10000 × 8000 pixels is over the limit of 40,000,000"):
             refuse(bomb)
-    assert time.process_time() - started < 0.1
+    assert time.process_time() - started < 0.5  # to decode it takes seconds
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (20_000, 1), (1, 20_000)])
