@@ -49,7 +49,10 @@ class LlamaCppGenerator:
         params.verbosity = -1
         try:
             self._server = xllamacpp.Server(params)
-        except RuntimeError as error:
+            # One token: warm, and the engine's thread has surely begun. A server that is destroyed before that waits
+            # for its thread for ever.
+            self._server.handle_completions({"prompt": " ", "n_predict": 1})
+        except (RuntimeError, ValueError) as error:
             raise GenerationError(f"llama.cpp cannot load {settings.model}: {error}") from error
         self._executor = ThreadPoolExecutor(max_workers=settings.slots, thread_name_prefix="llama")
 

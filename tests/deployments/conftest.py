@@ -119,7 +119,7 @@ def free_ports(count: int) -> list[int]:
             free.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     """`lineside serve` with the repository's configuration on a free port and a small release."""
     home = tmp_path_factory.mktemp("application")
