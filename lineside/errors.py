@@ -5,10 +5,12 @@ LinesideError
 │   ├── InvalidRequest        400/422  a field is missing, malformed or out of bounds
 │   ├── TooLarge              413      a body, image, text or count is over its limit
 │   ├── UnsupportedImage      415      not an image, a damaged one, or a format that is not read
+│   ├── Conflict              409      somebody else changed it meanwhile
 │   └── NotFound              404      family, document, page, section, figure or release that is not there
 ├── Unavailable               503      cannot be done now; comes with seconds to wait
 │   ├── Overloaded            503      admission refused the request
-│   └── NotReady              503      models or a release are still loading
+│   ├── NotReady              503      models or a release are still loading
+│   └── StoreUnavailable      503      the object store does not answer, or refuses the credentials
 ├── DeadlineExceeded          504      a stage ran past the request's deadline
 ├── ConfigurationError        settings that cannot work; raised before anything starts
 ├── DataError                 stored data that cannot be used
@@ -57,6 +59,13 @@ class UnsupportedImage(RequestError):
     status = 415
 
 
+class Conflict(RequestError):
+    """Somebody else changed it meanwhile; read it again and repeat."""
+
+    code = "conflict"
+    status = 409
+
+
 class NotFound(RequestError):
     """The named thing is not in the current release."""
 
@@ -88,6 +97,12 @@ class NotReady(Unavailable):
     """A model or a release is still loading."""
 
     code = "not_ready"
+
+
+class StoreUnavailable(Unavailable):
+    """The object store did not answer or refused the credentials, after bounded retries."""
+
+    code = "store_unavailable"
 
 
 class DeadlineExceeded(LinesideError):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.s3_server import S3Server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -42,3 +45,21 @@ def lineside_home(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPa
     (home / "models").symlink_to(models_dir, target_is_directory=True)
     monkeypatch.setenv("LINESIDE_HOME", str(home))
     return home
+
+
+@pytest.fixture(scope="session")
+def s3_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for all tests, kept apart by buckets. Whoever stops servers starts an `S3Server` of its own."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3_server(s3_process: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The same, with the AWS_* variables of this process set to it. `create_bucket()` gives an `s3://` URL."""
+    for name, value in s3_process.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    return s3_process

@@ -71,6 +71,7 @@ def test_public_names_of_errors_are_pinned_and_form_one_tree() -> None:
     classes = {name: value for name, value in vars(lineside.errors).items() if _is_own_class(value, lineside.errors)}
     assert sorted(classes) == [
         "ConfigurationError",
+        "Conflict",
         "DataError",
         "DeadlineExceeded",
         "GenerationError",
@@ -83,6 +84,7 @@ def test_public_names_of_errors_are_pinned_and_form_one_tree() -> None:
         "ParseError",
         "RequestError",
         "ShardError",
+        "StoreUnavailable",
         "TooLarge",
         "Unavailable",
         "UnsupportedImage",
