@@ -1,6 +1,6 @@
 """Prints every figure of the demo plant: answers of both halves, extractive and generated, and the joint encoder.
 
-`python -m demo.evaluate [--half tuning|held-out|both] [--skip generate] [--skip encoder]`
+`python -m demo.evaluate [--half tuning|development|validation|held-out|both] [--skip generate] [--skip encoder]`
 
 Frames of image questions are rendered from seeds that no indexed frame and no training frame has.
 """
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; the exit status is 2 where a bar is missed and 1 where something is not there."""
     parser = argparse.ArgumentParser(description="Measure the demo plant: answers and joint encoder.")
     parser.add_argument("--home", type=Path, default=lineside_home())
-    parser.add_argument("--half", choices=("tuning", "held-out", "both"), default="both")
+    parser.add_argument("--half", choices=("tuning", "development", "validation", "held-out", "both"), default="both")
     parser.add_argument("--skip", choices=("extract", "generate", "encoder"), action="append", default=[])
     parser.add_argument("--generator", choices=("llamacpp", "vllm"), default="llamacpp")
     parser.add_argument("--json", action="store_true")

@@ -25,6 +25,8 @@ class HalfChoice(StrEnum):
     """Which half of the question sets."""
 
     tuning = "tuning"
+    development = "development"
+    validation = "validation"
     held_out = "held-out"
     both = "both"
 
@@ -55,7 +57,7 @@ def answers(
         typer.Option(help=f"question file, JSONL, or a folder of them; {HELD_OUT_PREFIX}* is the held-out half"),
     ],
     home: Annotated[Path | None, typer.Option(help="folder with models/ and store/; $LINESIDE_HOME by default")] = None,
-    half: Annotated[HalfChoice, typer.Option(help="tune on one half only, and look at the other rarely")] = (
+    half: Annotated[HalfChoice, typer.Option(help="both: tuning and held-out, which is looked at rarely")] = (
         HalfChoice.both
     ),
     mode: Annotated[ModeChoice, typer.Option(help="verbatim sentences, or a language model")] = ModeChoice.extract,
@@ -98,7 +100,7 @@ def measure_answers(
     *,
     home: Path,
     images: Images,
-    half: Literal["tuning", "held-out", "both"] = "both",
+    half: Half | Literal["both"] = "both",
     mode: EvaluatedMode = "extract",
     generator: str = "llamacpp",
     limit: int | None = None,
@@ -150,7 +152,8 @@ def _expanded(paths: list[Path]) -> list[Path]:
 
 
 def _choose(found: dict[Half, list[Question]], half: str, limit: int | None) -> dict[Half, list[Question]]:
-    chosen = {name: asked[:limit] for name, asked in found.items() if half in (name, "both")}
+    wanted = ("tuning", "held-out") if half == "both" else (half,)
+    chosen = {name: asked[:limit] for name, asked in found.items() if name in wanted}
     if not chosen:
         raise ConfigurationError(f"no questions of the half {half!r} in the given files")
     return chosen

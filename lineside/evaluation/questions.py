@@ -11,10 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lineside.errors import DataError
 from lineside.schema import Evidence
 
-Half = Literal["tuning", "held-out"]
+Half = Literal["tuning", "development", "validation", "held-out"]
+"""The parts of a question set: two to tune on and to look at, two of which only totals are read."""
 Kind = Literal["text", "image", "unanswerable"]
 
 HELD_OUT_PREFIX = "held_out"
+_HALVES: tuple[tuple[str, Half], ...] = (
+    (HELD_OUT_PREFIX, "held-out"),
+    ("validation", "validation"),
+    ("development", "development"),
+)
 
 
 class GoldSection(BaseModel):
@@ -66,7 +72,9 @@ class Question(BaseModel):
 
 
 def read_questions(files: Iterable[Path]) -> dict[Half, list[Question]]:
-    """Questions by half; a file whose name begins with `held_out` belongs to the held-out half.
+    """Questions by half, told by the beginning of the file's name (`held_out`, `validation`, `development`).
+
+    Any other file belongs to the tuning half.
 
     Raises:
         DataError: a file cannot be read, a line is malformed or an id occurs twice.
@@ -74,7 +82,7 @@ def read_questions(files: Iterable[Path]) -> dict[Half, list[Question]]:
     found: dict[Half, list[Question]] = {}
     seen: set[str] = set()
     for file in files:
-        half: Half = "held-out" if file.name.startswith(HELD_OUT_PREFIX) else "tuning"
+        half: Half = next((half for prefix, half in _HALVES if file.name.startswith(prefix)), "tuning")
         for number, line in enumerate(_lines(file), start=1):
             if not line.strip():
                 continue

@@ -1,4 +1,7 @@
-"""The questions about pumps, conveyors, welder and coilers can be answered from the sections that they name."""
+"""The questions about pumps, conveyors, welder and coilers can be answered from the sections that they name.
+
+So can those of the development and validation sets, which are about every family.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from markdown_it import MarkdownIt
 DEMO = Path(__file__).parents[2] / "demo"
 FAMILIES = ("pump", "conveyor", "welder", "coiler")
 HALVES = ("tuning_b", "held_out_b")
+MORE = ("development", "validation")
 LABELS = {
     label
     for row in re.findall(r"^\| `\w+` \| (`.*`) \|$", (DEMO / "PLANT.md").read_text(encoding="utf-8"), re.MULTILINE)
@@ -65,7 +69,7 @@ def documents() -> list[str]:
     return [f"{path.parent.name}/{path.name.replace('.pdf.md', '.pdf')}" for path in paths if path.is_file()]
 
 
-@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("half", (*HALVES, *MORE))
 def test_gold_sections_exist_and_facts_stand_in_them(half: str) -> None:
     for question in questions(half):
         texts = []
@@ -91,8 +95,19 @@ def test_each_half_has_images_unanswerable_questions_and_all_families(half: str)
 
 
 def test_no_question_or_id_occurs_twice() -> None:
-    rows = [row for half in HALVES for row in questions(half)]
+    rows = [row for half in (*HALVES, *MORE, "tuning_a", "held_out_a") for row in questions(half)]
     assert len({row["id"] for row in rows}) == len({fold(row["question"]) for row in rows}) == len(rows)
+
+
+def test_development_and_validation_ask_alike_about_every_family() -> None:
+    shapes = []
+    for rows in map(questions, MORE):
+        asked = Counter(row["id"].split("-")[0] for row in rows if row["answerable"])
+        assert {row["image_label"] for row in rows} - {None} <= LABELS
+        assert all(bool(row["gold"]) == bool(row["facts"]) == row["answerable"] for row in rows)
+        shapes.append((asked, sum(not row["answerable"] for row in rows)))
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0][0]) == 8
 
 
 def test_codes_asked_about_in_unanswerable_questions_occur_nowhere() -> None:

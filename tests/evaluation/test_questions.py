@@ -46,11 +46,15 @@ def test_the_file_name_tells_the_half(tmp_path: Path) -> None:
     files = [
         write(tmp_path / "tuning_a.jsonl", question()),
         write(tmp_path / "held_out_a.jsonl", question(id="q2"), question(id="q3")),
+        write(tmp_path / "development.jsonl", question(id="q4")),
+        write(tmp_path / "validation.jsonl", question(id="q5")),
     ]
     found = read_questions(files)
     assert {half: [q.id for q in asked] for half, asked in found.items()} == {
         "tuning": ["q1"],
         "held-out": ["q2", "q3"],
+        "development": ["q4"],
+        "validation": ["q5"],
     }
 
 
