@@ -1,5 +1,19 @@
 """Releases: what is served, what was served before, and which one is current."""
 
-from lineside.releases.catalogue import Catalogue, Release, ShardEntry
+from lineside.releases.catalogue import Base, Catalogue
+from lineside.releases.prune import PrunePlan, plan_prune, prune
+from lineside.releases.rebase import rebase
+from lineside.releases.records import Activation, Pointer, Release, ShardEntry
 
-__all__ = ["Catalogue", "Release", "ShardEntry"]
+__all__ = [
+    "Activation",
+    "Base",
+    "Catalogue",
+    "Pointer",
+    "PrunePlan",
+    "Release",
+    "ShardEntry",
+    "plan_prune",
+    "prune",
+    "rebase",
+]

@@ -167,7 +167,7 @@ def _calls_until_killed(monkeypatch: pytest.MonkeyPatch, survive: int) -> None:
         monkeypatch.setattr(os, name, call)
 
 
-@pytest.mark.parametrize("survive", range(4))
+@pytest.mark.parametrize("survive", range(5))
 def test_a_publisher_that_dies_between_any_two_writes_leaves_the_current_release(
     catalogue: Catalogue, survive: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
