@@ -17,6 +17,7 @@ from lineside.encoders.runtime import (
     Compiled,
     compile_module,
     fingerprint,
+    length_batches,
     model_directory,
     quiet,
     torch_dtype,
@@ -78,16 +79,28 @@ class JointEncoder:
         ids, mask = self._tokens(["a hot bearing", "a leak"])
         return compile_module(_TextTower(self.model), (torch.from_numpy(ids), torch.from_numpy(mask)), self.runtime)
 
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def encode_texts(self, texts: Sequence[str], *, pad_multiple: int = 0) -> NDArray[np.float32]:
         """`n` texts → `(n, dimension) float32`, every row of length 1.
+
+        With `pad_multiple` a vector has the same bits in whatever batch its text stands (`length_batches`).
 
         Raises:
             ConfigurationError: the model has no text tower.
         """
         if not self.encodes_text:
             raise ConfigurationError("this joint encoder has no text tower: it compares images with images only")
-        rows = [unit_rows(self._run_texts(*self._tokens(part))[0]) for part in _parts(texts, self.runtime.max_batch)]
-        return np.concatenate(rows) if rows else np.empty((0, self.dimension), np.float32)
+        rows = np.empty((len(texts), self.dimension), np.float32)
+        if not texts:
+            return rows
+        ids, mask = self._tokens(texts)
+        lengths = mask.sum(axis=1).tolist()
+        for places, width in length_batches(lengths, self.runtime.max_batch, pad_multiple, self.max_text_tokens):
+            # Columns beyond the batch's width are padding of longer texts; a width beyond all texts adds some.
+            cut = min(width, ids.shape[1])
+            more = ((0, 0), (0, width - cut))
+            part = np.pad(ids[places, :cut], more, constant_values=self.tokenizer.pad_token_id or 0)  # type: ignore[union-attr]
+            rows[places] = unit_rows(self._run_texts(part, np.pad(mask[places, :cut], more))[0])
+        return rows
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """`n` RGB images of any size → `(n, dimension) float32`, every row of length 1."""

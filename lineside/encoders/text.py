@@ -15,6 +15,7 @@ from lineside.encoders.runtime import (
     Compiled,
     compile_module,
     fingerprint,
+    length_batches,
     model_directory,
     quiet,
     torch_dtype,
@@ -54,23 +55,24 @@ class TextEncoder:
     def _run(self) -> Compiled:
         return compile_module(_MeanPooled(self.model), EXAMPLE_TOKENS, self.runtime)
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """`n` texts → `(n, dimension) float32`, every row of length 1, in the order of the texts."""
+    def encode(self, texts: Sequence[str], *, pad_multiple: int = 0) -> NDArray[np.float32]:
+        """`n` texts → `(n, dimension) float32`, every row of length 1, in the order of the texts.
+
+        With `pad_multiple` a vector has the same bits in whatever batch its text stands (`length_batches`).
+        """
         rows = np.empty((len(texts), self.dimension), np.float32)
-        for places, ids, mask in self.token_batches(texts):
+        for places, ids, mask in self.token_batches(texts, pad_multiple=pad_multiple):
             rows[places] = unit_rows(self._run(ids, mask)[0])
         return rows
 
-    def token_batches(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
+    def token_batches(self, texts: Sequence[str], *, pad_multiple: int = 0) -> Iterator[TokenBatch]:
         """Batches of similar length: places in `texts`, token ids and mask, both `(b, t) int64`."""
         if not texts:
             return
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
-        # Similar lengths together: padding is computed like text, so a batch costs its longest row.
-        order = sorted(range(len(texts)), key=lambda place: len(encoded[place]))
-        for first in range(0, len(order), self.runtime.max_batch):
-            places = order[first : first + self.runtime.max_batch]
-            ids = np.full((len(places), len(encoded[places[-1]])), self.tokenizer.pad_token_id or 0, np.int64)
+        lengths = [len(tokens) for tokens in encoded]
+        for places, width in length_batches(lengths, self.runtime.max_batch, pad_multiple, self.max_tokens):
+            ids = np.full((len(places), width), self.tokenizer.pad_token_id or 0, np.int64)
             mask = np.zeros_like(ids)
             for row, place in enumerate(places):
                 tokens = encoded[place]
