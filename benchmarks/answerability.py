@@ -19,7 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.retrieval_quality import build, read_dataset
+from index_builder.evaluation.beir import read_judged_set
+from index_builder.evaluation.corpus_shard import encode_texts, write_corpus
+from index_builder.evaluation.vector_cache import VectorCache
 from lineside.analysis import terms
 from lineside.encoders import Runtime, TextEncoder, load_text_encoder
 from lineside.releases import Catalogue
@@ -156,15 +158,16 @@ def main() -> None:
             index = ReleaseIndex.open(catalogue.paths(release), release.number)
             knowledge[str(store)] = index, _demo_questions(paths, encoder)
         for beir in options.beir:
-            dataset = read_dataset(beir)
-            shard = build(dataset, encoder, Path(folder), with_sentences=True)
-            vectors = encoder.encode(list(dataset.questions.values()))
+            judged = read_judged_set(beir)
+            with VectorCache(home / "cache" / "evaluation", encoder.fingerprint, encoder.dimension) as cache:
+                shard = write_corpus(judged.corpus, encoder, cache, Path(folder), with_sentences=True)
+                asked = [query.text for query in judged.queries.values()]
+                vectors = encode_texts(asked, encoder, cache)
             questions = [
-                Question(text, None, tuple(dataset.relevance.get(q, {})), vector)
-                for (q, text), vector in zip(dataset.questions.items(), vectors, strict=True)
-                if q in dataset.relevance
+                Question(text, None, tuple(judged.grades[name]), vector)
+                for name, text, vector in zip(judged.queries, asked, vectors, strict=True)
             ]
-            knowledge[dataset.name] = ReleaseIndex.open([shard], 1), questions
+            knowledge[judged.name] = ReleaseIndex.open([shard.ref.path], 1), questions
         found = examples(knowledge)
     print("\n".join(report(found)))
 

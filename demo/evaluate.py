@@ -14,18 +14,20 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from demo import evaluate_joint_encoder
 from demo.assemble_joint_encoder import SOURCE
 from demo.render_frames import HELD_OUT, render_frame
+from index_builder.evaluation.progress import Progress
 from lineside.encoders import Runtime, load_joint_encoder
 from lineside.errors import LinesideError
 from lineside.evaluation import Question, render_report
 from lineside.evaluation.answers import EvaluatedMode
-from lineside.evaluation.command import measure_answers
 from lineside.evaluation.report import render_failures
+from lineside.evaluation.run import measure_answers
 from lineside.local import lineside_home
 
 QUESTIONS = Path(__file__).resolve().parent / "questions"
@@ -77,7 +79,7 @@ class _Figures:
 
 def _measure(options: argparse.Namespace) -> _Figures:
     """Everything that is not skipped; printed as it is ready unless JSON is wanted at the end."""
-    figures = _Figures()
+    figures, show = _Figures(), Progress()
     modes: tuple[EvaluatedMode, ...] = ("extract", "generate")
     for mode in modes:
         if mode in options.skip:
@@ -91,6 +93,7 @@ def _measure(options: argparse.Namespace) -> _Figures:
             generator=options.generator,
             limit=options.limit,
             threads=options.threads,
+            progress=partial(show, f"{mode}: questions answered"),
         )
         figures.met &= run.report.met
         figures.as_json[mode] = run.report.model_dump(mode="json")

@@ -17,6 +17,7 @@ LinesideError
 │   ├── ParseError            a source file that cannot be read as what it says it is
 │   ├── ShardError            a shard that is malformed or of an unknown format
 │   └── IntegrityError        a checksum, size or signature that does not match
+├── BelowBar                  a measured quality does not reach its bar, so that a release is not promoted
 └── GenerationError           the language model's engine failed
 """
 
@@ -140,6 +141,12 @@ class IntegrityError(DataError):
     """A checksum, size or signature that does not match."""
 
     code = "integrity"
+
+
+class BelowBar(LinesideError):
+    """A measured quality does not reach the bar that was set for it."""
+
+    code = "below_bar"
 
 
 class GenerationError(LinesideError):

@@ -42,6 +42,7 @@ def test_codes_and_statuses_that_clients_rely_on() -> None:
         "ParseError": ("parse", 500),
         "ShardError": ("shard", 500),
         "IntegrityError": ("integrity", 500),
+        "BelowBar": ("below_bar", 500),
         "GenerationError": ("generation", 502),
     }
 

@@ -70,6 +70,7 @@ def test_public_names_of_the_contract_are_pinned() -> None:
 def test_public_names_of_errors_are_pinned_and_form_one_tree() -> None:
     classes = {name: value for name, value in vars(lineside.errors).items() if _is_own_class(value, lineside.errors)}
     assert sorted(classes) == [
+        "BelowBar",
         "ConfigurationError",
         "Conflict",
         "DataError",
