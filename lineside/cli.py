@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import entry_points
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -85,12 +86,34 @@ def describe(answer: Answer, url: str) -> str:
 def main() -> None:
     """Entry point: core commands first, then what the installed packages registered, by name."""
     for entry in sorted(entry_points(group="lineside.commands"), key=lambda entry: entry.name):
-        command = entry.load()
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=entry.name)
-        else:
-            app.command(name=entry.name)(command)
+        register(entry)
     app(prog_name=Path(sys.argv[0]).name)
+
+
+def register(entry: EntryPoint) -> None:
+    """Adds a command. One whose package lacks an extra, or was moved since the installation, says so when it is called:
+    the others do not need it."""
+    try:
+        command = entry.load()
+    except ImportError as error:
+        command = _unavailable(entry.name, str(error))
+        app.command(entry.name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
+        return
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=entry.name)
+    else:
+        app.command(name=entry.name)(command)
+
+
+def _unavailable(name: str, reason: str) -> Callable[[], None]:
+    def refuse() -> None:
+        typer.echo(
+            f"error: {name} cannot be loaded: {reason}. Install Lineside again, with the extra it needs", err=True
+        )
+        raise typer.Exit(1)
+
+    refuse.__doc__ = f"Not available: {reason}"
+    return refuse
 
 
 if __name__ == "__main__":

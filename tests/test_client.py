@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import httpx
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from lineside import cli
@@ -122,3 +124,13 @@ def test_ask_refuses_an_empty_question_before_sending() -> None:
     outcome = CliRunner().invoke(cli.app, ["ask", "  ", "--url", "http://127.0.0.1:9"])
     assert outcome.exit_code == 2
     assert "empty" in outcome.output
+
+
+def test_a_command_whose_package_is_not_there_says_so_and_the_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "app", typer.Typer())
+    cli.register(EntryPoint("broken", "nowhere.command:app", "lineside.commands"))
+    cli.register(EntryPoint("core", "lineside.cli:about", "lineside.commands"))
+    refused = CliRunner().invoke(cli.app, ["broken", "sub", "--option", "x"])
+    assert refused.exit_code == 1
+    assert "broken cannot be loaded: No module named 'nowhere'" in refused.stderr
+    assert CliRunner().invoke(cli.app, ["core"]).exit_code == 0
