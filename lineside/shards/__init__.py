@@ -1,5 +1,6 @@
 """The shard on disk: written once, content-addressed, read by memory map."""
 
+from lineside.shards.files import FolderFiles, ShardFiles
 from lineside.shards.reader import Shard, verify_files
 from lineside.shards.rows import SentenceSpan, encoder_text, sentence_spans
 from lineside.shards.settings import ShardSettings, VectorIndexSettings
@@ -7,8 +8,10 @@ from lineside.shards.vector_index import VectorIndex, build_vector_index
 from lineside.shards.writer import ShardRef, ShardVectors, write_shard
 
 __all__ = [
+    "FolderFiles",
     "SentenceSpan",
     "Shard",
+    "ShardFiles",
     "ShardRef",
     "ShardSettings",
     "ShardVectors",

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from lineside.errors import IntegrityError, NotFound, ShardError
 from lineside.shards.arrow_files import read_table, write_table
+from lineside.shards.files import ShardFiles, shard_files
 
 PACK = "figures/images.bin"
 INDEX = "figures/images.arrow"
@@ -84,17 +85,17 @@ def image_name(data: bytes) -> str:
 class ImagePack:
     """Read access to the packed images of a shard."""
 
-    def __init__(self, directory: Path) -> None:
-        index = read_table(directory / INDEX, _INDEX_SCHEMA)
+    def __init__(self, where: Path | ShardFiles) -> None:
+        files = shard_files(where)
+        index = read_table(files.path(INDEX), _INDEX_SCHEMA)
         self._spans = {
             name: (offset, size)
             for name, offset, size in zip(*(index.column(c).to_pylist() for c in _INDEX_SCHEMA.names), strict=True)
         }
-        path = directory / PACK
         total = sum(size for _, size in self._spans.values())
-        if path.stat().st_size != total:
-            raise IntegrityError(f"{path} has {path.stat().st_size} bytes, its index says {total}")
-        self._pack = pa.memory_map(str(path)).read_buffer() if total else pa.py_buffer(b"")
+        if files.size(PACK) != total:
+            raise IntegrityError(f"{files}/{PACK} has {files.size(PACK)} bytes, its index says {total}")
+        self._pack = pa.memory_map(str(files.path(PACK))).read_buffer() if total else pa.py_buffer(b"")
 
     def __len__(self) -> int:
         return len(self._spans)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from lineside.analysis import terms
 from lineside.errors import ShardError
+from lineside.shards.files import ShardFiles, shard_files
 
 _DIRECTORY = "lexical"
 _ARRAYS = {
@@ -103,16 +104,20 @@ def write_postings(postings: LexicalPostings, directory: Path) -> None:
         np.save(target / f"{name}.npy", getattr(postings, name), allow_pickle=False)
 
 
-def read_postings(directory: Path) -> LexicalPostings:
-    """Maps the arrays below `directory/lexical`.
+def read_postings(where: Path | ShardFiles) -> LexicalPostings:
+    """Maps the arrays below `lexical/` of a shard's files.
 
     Raises:
         ShardError: an array is missing, of the wrong type, or the arrays contradict each other.
     """
-    source = directory / _DIRECTORY
+    files = shard_files(where)
+    source = f"{files}/{_DIRECTORY}"
     try:
-        vocabulary = tuple((source / "terms.txt").read_bytes().decode().split("\n")[:-1])
-        arrays = {n: np.load(source / f"{n}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray) for n in _ARRAYS}
+        vocabulary = tuple(files.path(f"{_DIRECTORY}/terms.txt").read_bytes().decode().split("\n")[:-1])
+        arrays = {
+            n: np.load(files.path(f"{_DIRECTORY}/{n}.npy"), mmap_mode="r", allow_pickle=False).view(np.ndarray)
+            for n in _ARRAYS
+        }
     except (OSError, ValueError) as error:
         raise ShardError(f"{source} cannot be read: {error}") from error
     wrong = [n for n, dtype in _ARRAYS.items() if arrays[n].dtype != dtype or arrays[n].ndim != 1]

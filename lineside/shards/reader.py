@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import KeysView
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from lineside.documents import Document
 from lineside.errors import IntegrityError, NotFound, ShardError
 from lineside.shards.arrow_files import read_table
+from lineside.shards.files import ShardFiles, shard_files
 from lineside.shards.images import ImagePack, StoredImage
 from lineside.shards.lexical import LexicalPostings, read_postings
 from lineside.shards.manifest import MANIFEST_NAME, Manifest, file_sha256, read_manifest
@@ -30,37 +30,38 @@ class Shard:
     sentence_rows, sentence_starts, sentence_ends: (s,) int32; sentence_vectors: (s, d) int8, times `sentence_scale`.
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path = path
+    def __init__(self, files: ShardFiles, manifest: Manifest) -> None:
+        self.files = files
         self.manifest = manifest
-        self.rows: pa.Table = read_table(path / "passages.arrow", ROW_SCHEMA)
-        self.documents: pa.Table = read_table(path / "documents.arrow", DOCUMENT_SCHEMA)
-        sentences = read_table(path / "sentences.arrow", SENTENCE_SCHEMA)
+        self.rows: pa.Table = read_table(files.path("passages.arrow"), ROW_SCHEMA)
+        self.documents: pa.Table = read_table(files.path("documents.arrow"), DOCUMENT_SCHEMA)
+        sentences = read_table(files.path("sentences.arrow"), SENTENCE_SCHEMA)
         self.sentence_rows: NDArray[np.int32] = sentences.column("row").to_numpy()
         self.sentence_starts: NDArray[np.int32] = sentences.column("start").to_numpy()
         self.sentence_ends: NDArray[np.int32] = sentences.column("end").to_numpy()
-        self.sentence_vectors: NDArray[np.int8] = _array(path / "sentences.npy", np.int8, 2)
+        self.sentence_vectors: NDArray[np.int8] = _array(files.path("sentences.npy"), np.int8, 2)
         self.sentence_scale = manifest.sentence_scale
-        self.joint_rows: NDArray[np.int32] = _array(path / "joint_rows.npy", np.int32, 1)
-        self.lexical: LexicalPostings = read_postings(path)
+        self.joint_rows: NDArray[np.int32] = _array(files.path("joint_rows.npy"), np.int32, 1)
+        self.lexical: LexicalPostings = read_postings(files)
         self.text = self._vectors("text")
         self.joint = self._vectors("joint") if "joint" in manifest.effort_curves else None
-        self._images = ImagePack(path)
+        self._images = ImagePack(files)
         self._document_rows = {i: n for n, i in enumerate(self.documents.column("id").to_pylist())}
         self._row_of = {i: n for n, i in enumerate(self.rows.column("id").to_pylist())}
         self._check()
 
     @classmethod
-    def open(cls, path: Path, verify: bool = True) -> Shard:
-        """Opens `path`. `verify` hashes every file; without it only sizes are compared.
+    def open(cls, where: Path | ShardFiles, verify: bool = True) -> Shard:
+        """Opens a folder or other files. `verify` hashes every file; without it only sizes are compared.
 
         Raises:
             IntegrityError: a file is missing or is not what the manifest says.
             ShardError: the content is malformed or of an unknown format.
         """
-        manifest = read_manifest(path / MANIFEST_NAME)
-        verify_files(path, manifest, hashes=verify)
-        return cls(path, manifest)
+        files = shard_files(where)
+        manifest = read_manifest(files.path(MANIFEST_NAME))
+        verify_files(files, manifest, hashes=verify)
+        return cls(files, manifest)
 
     @property
     def id(self) -> str:
@@ -107,11 +108,11 @@ class Shard:
 
     def _vectors(self, name: str) -> VectorIndex:
         index = read_vector_index(
-            self.path / f"{name}.faiss",
+            self.files.path(f"{name}.faiss"),
             self.manifest.effort_curves[name].default_effort,
         )
         if index.dimension != self.manifest.dimensions[name]:
-            raise ShardError(f"{self.path}: {name} vectors have {index.dimension} dimensions, not as in the manifest")
+            raise ShardError(f"{self.files}: {name} vectors have {index.dimension} dimensions, not as in the manifest")
         return index
 
     def _check(self) -> None:
@@ -122,21 +123,20 @@ class Shard:
             and (not n or int(self.joint_rows.max()) < (len(self.joint) if self.joint else 1))
         )
         if not consistent:
-            raise ShardError(f"{self.path}: its files contradict each other")
+            raise ShardError(f"{self.files}: its files contradict each other")
 
 
-def verify_files(path: Path, manifest: Manifest, *, hashes: bool = True) -> None:
+def verify_files(where: Path | ShardFiles, manifest: Manifest, *, hashes: bool = True) -> None:
     """Raises IntegrityError for the first file whose size or sha256 is not the manifest's."""
+    files = shard_files(where)
     for name, entry in manifest.files.items():
-        file = path / name
         try:
-            status = os.lstat(file)
-            if status.st_size != entry.size:
-                raise IntegrityError(f"{file} has {status.st_size} bytes, the manifest says {entry.size}")
-            if hashes and file_sha256(file) != entry.sha256:
-                raise IntegrityError(f"{file} is damaged: its sha256 does not match the manifest")
+            if (size := files.size(name)) != entry.size:
+                raise IntegrityError(f"{files}/{name} has {size} bytes, the manifest says {entry.size}")
+            if hashes and file_sha256(files.path(name)) != entry.sha256:
+                raise IntegrityError(f"{files}/{name} is damaged: its sha256 does not match the manifest")
         except OSError as error:
-            raise IntegrityError(f"{file} cannot be read: {error}") from error
+            raise IntegrityError(f"{files}/{name} cannot be read: {error}") from error
 
 
 def _array(path: Path, dtype: type[np.generic], ndim: int) -> NDArray[Any]:

@@ -1,0 +1,160 @@
+"""What a gateway holds: its current release, the last good one before it, and what went wrong. One file, switched.
+
+`state.json` carries an HMAC-SHA256 under a key derived from the gateway's own. So a release that is started without a
+network is one that this gateway has verified itself: whoever writes to its disk without having its key can neither
+forge a release nor put one in the other's place. (Putting back an old copy of the whole disk is not noticed.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge.sync.durable import remove_unfinished, write_durably
+from edge.trust.records import RELEASE, AccessRecord, ReleaseRecord, access_path, parse_record
+from lineside.errors import IntegrityError
+
+_INCIDENTS_MAX = 20
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Held(_Record):
+    """A release on this gateway: the SHA-256 (hex) of each signed document that it was made from, by target path."""
+
+    publication: int = Field(ge=1)
+    release: int = Field(ge=1)
+    applied: datetime
+    documents: dict[str, str]
+
+
+class Incident(_Record):
+    """Something that a person should know: why an update was refused, or a release given up."""
+
+    at: datetime
+    publication: int = Field(ge=0)
+    reason: str
+
+
+class State(_Record):
+    """`seen` is the highest publication ever applied or refused; lower ones are never taken.
+
+    `rejected`: SHA-256 of release records that failed here, so that they are not tried again and again.
+    """
+
+    format_version: Literal[1] = 1
+    gateway: str
+    seen: int = Field(0, ge=0)
+    current: Held | None = None
+    backup: Held | None = None
+    rejected: dict[str, str] = Field({}, max_length=_INCIDENTS_MAX)
+    incidents: tuple[Incident, ...] = ()
+
+    def with_incident(self, publication: int, reason: str) -> State:
+        """The same incident twice in a row is one."""
+        last = self.incidents[-1] if self.incidents else None
+        if last is not None and (last.publication, last.reason) == (publication, reason):
+            return self
+        incident = Incident(at=datetime.now(UTC), publication=publication, reason=reason)
+        return self.model_copy(update={"incidents": (*self.incidents, incident)[-_INCIDENTS_MAX:]})
+
+    def with_rejected(self, record_sha256: str, reason: str) -> State:
+        kept = dict(list(self.rejected.items())[-_INCIDENTS_MAX + 1 :])
+        return self.model_copy(update={"rejected": {**kept, record_sha256: reason}})
+
+
+class StateFile:
+    """`state.json` and the signed documents beside it, in a folder of the gateway's own."""
+
+    def __init__(self, folder: Path, gateway: str, key: bytes) -> None:
+        self._folder = folder
+        self._gateway = gateway
+        self._key = key
+        self._documents = folder / "documents"
+        self._documents.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_unfinished(folder)
+        remove_unfinished(self._documents)
+
+    @property
+    def path(self) -> Path:
+        return self._folder / "state.json"
+
+    def load(self) -> State:
+        """The state; an empty one where nothing was applied yet.
+
+        Raises:
+            IntegrityError: the file was not written by this gateway, or is damaged.
+        """
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return State(gateway=self._gateway)
+        body, _, mac = raw.partition(b"\n")
+        if not hmac.compare_digest(mac.strip(), self._mac(body)):
+            raise IntegrityError(f"{self.path} was not written by gateway {self._gateway} with its present key")
+        try:
+            state = State.model_validate_json(body)
+        except ValidationError as error:
+            raise IntegrityError(f"{self.path} is malformed") from error
+        if state.gateway != self._gateway:
+            raise IntegrityError(f"{self.path} belongs to gateway {state.gateway}")
+        return state
+
+    def save(self, state: State) -> None:
+        """Switches to a state: before, the old one holds, after, the new one, whatever happens in between."""
+        body = state.model_dump_json().encode()
+        write_durably(self.path, body + b"\n" + self._mac(body) + b"\n")
+
+    def add_document(self, data: bytes) -> str:
+        """Keeps a signed document; gives its SHA-256."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not self.has_document(sha256):
+            write_durably(self._documents / sha256, data)
+        return sha256
+
+    def has_document(self, sha256: str) -> bool:
+        """Whether a document is here and intact."""
+        try:
+            return hashlib.sha256((self._documents / sha256).read_bytes()).hexdigest() == sha256
+        except OSError:
+            return False
+
+    def document(self, held: Held, path: str) -> bytes:
+        """A document of a release that is held.
+
+        Raises:
+            IntegrityError: it is missing or damaged.
+        """
+        sha256 = held.documents.get(path)
+        try:
+            data = b"" if sha256 is None else (self._documents / sha256).read_bytes()
+        except OSError as error:
+            raise IntegrityError(f"{path} of release {held.release} is missing on this gateway: {error}") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise IntegrityError(f"{path} of release {held.release} is damaged on this gateway")
+        return data
+
+    def release(self, held: Held) -> ReleaseRecord:
+        return parse_record(self.document(held, RELEASE), ReleaseRecord, RELEASE)
+
+    def access(self, held: Held) -> AccessRecord:
+        path = access_path(self._gateway)
+        return parse_record(self.document(held, path), AccessRecord, path)
+
+    def keep_only(self, held: list[Held]) -> None:
+        """Removes documents of other releases."""
+        wanted = {sha256 for one in held for sha256 in one.documents.values()}
+        for path in self._documents.iterdir():
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+    def _mac(self, body: bytes) -> bytes:
+        return json.dumps({"hmac-sha256": hmac.new(self._key, body, "sha256").hexdigest()}).encode()

@@ -1,0 +1,289 @@
+"""Publishes a release: cut into pieces, sealed for the gateways that may read it, signed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from tuf.api.metadata import Targets
+
+from edge.canary import CANARIES, make_canaries
+from edge.pieces import (
+    PackingLimits,
+    PieceCipher,
+    PieceIndex,
+    PieceSizes,
+    PlainPieces,
+    SealedPieces,
+    new_data_key,
+    pack_files,
+    wrap_data_key,
+)
+from edge.pieces.index import NAME, parse_index
+from edge.trust.keyring import PUBLISHER
+from edge.trust.records import (
+    RELEASE,
+    AccessRecord,
+    PublishedShard,
+    Recipient,
+    Recipients,
+    ReleaseRecord,
+    WrappedKey,
+    access_path,
+    index_path,
+    model_path,
+    parse_record,
+)
+from edge.trust.repository import TrustRepository, Versions
+from lineside.errors import ConfigurationError, DataError
+from lineside.shards import Shard
+from lineside.shards.manifest import MANIFEST_NAME
+
+MODEL_SIZES = PieceSizes(64 << 10, 256 << 10, 1 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSettings:
+    """How shards are cut; the defaults are measured in docs/adr/0006-trust-and-transport.md."""
+
+    sizes: PieceSizes = field(default_factory=PieceSizes)
+    packing: PackingLimits = field(default_factory=PackingLimits)
+    canaries: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One shard or model: its plain bytes and those that a gateway of the last publication has to fetch."""
+
+    name: str
+    total_bytes: int
+    new_bytes: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication was made of."""
+
+    publication: int
+    release: int
+    versions: Versions
+    moved: tuple[Moved, ...]
+    new_epochs: tuple[str, ...]
+
+
+def publish_release(
+    repository: TrustRepository,
+    shards: Mapping[str, Path],
+    recipients: Recipients,
+    *,
+    release: int,
+    models: Mapping[str, Path] | None = None,
+    new_epoch: bool = False,
+    start_over: bool = False,
+    settings: PublishSettings = PublishSettings(),
+) -> Published:
+    """Publishes the shard folders of a release by family, and, where given, all models by name.
+
+    A family gets a new data key, and so is sent anew, when a gateway that could read it no longer may, when one's
+    key changed, or when `new_epoch` asks for it. `models` None leaves the published models as they are.
+
+    Raises:
+        ConfigurationError: a key is missing, or a name cannot be published.
+        IntegrityError: a shard is damaged, or the store's content is not what was signed.
+        Conflict: somebody else published at the same time.
+    """
+    _check_names(shards, recipients)
+    before = _Before.read(repository, start_over=start_over)
+    publication = repository.next_version("shards")
+    contents: dict[str, bytes] = {}
+    entries, moved, keys, fresh = [], [], {}, []
+    fingerprints: dict[str, str] = {}
+    for family, folder in sorted(shards.items()):
+        shard = Shard.open(folder)
+        if shard.family != family:
+            raise DataError(f"{folder} is a shard of {shard.family}, not of {family}")
+        fingerprints |= shard.manifest.fingerprints
+        readers = {name: r for name, r in recipients.gateways.items() if r.holds(family)}
+        readers[PUBLISHER] = Recipient(public_key=repository.keyring.identity().public_key)
+        labels = tuple(sorted(f"{name}:{_fingerprint(reader)}" for name, reader in readers.items()))
+        known = None if new_epoch else before.key(family, labels)
+        if known is None:
+            fresh.append(family)
+        epoch, data_key = known or (publication, new_data_key())
+        files: dict[str, Path | bytes] = {MANIFEST_NAME: folder / MANIFEST_NAME}
+        files |= {name: folder / name for name in shard.manifest.files}
+        files[CANARIES] = make_canaries(shard, settings.canaries)
+        index, new_bytes = _pack(
+            repository,
+            files,
+            kind="shard",
+            name=family,
+            content=shard.id,
+            epoch=epoch,
+            cipher=SealedPieces(data_key),
+            previous=None if known is None else before.index(family),
+            sizes=settings.sizes,
+            packing=settings.packing,
+        )
+        contents[index_path(family)] = data = index.model_dump_json().encode()
+        total = sum(file.size for file in index.files.values())
+        moved.append(Moved(family, total, new_bytes + len(data), epoch))
+        entries.append(PublishedShard(family=family, shard=shard.id, epoch=epoch, recipients=labels))
+        keys[family] = {
+            name: WrappedKey(
+                epoch=epoch,
+                wrapped=wrap_data_key(data_key, reader.public_key, gateway=name, family=family, epoch=epoch),
+            )
+            for name, reader in readers.items()
+        }
+    for gateway in (*recipients.gateways, PUBLISHER):
+        held = {family: by_name[gateway] for family, by_name in keys.items() if gateway in by_name}
+        contents[access_path(gateway)] = AccessRecord(gateway=gateway, keys=held).model_dump_json().encode()
+    record = ReleaseRecord(
+        publication=publication,
+        release=release,
+        created=datetime.now(UTC),
+        fingerprints=fingerprints,
+        shards=tuple(entries),
+    )
+    contents[RELEASE] = record.model_dump_json().encode()
+    model_contents = None if models is None else _models(repository, models, settings, moved, start_over=start_over)
+    versions = repository.publish(
+        {"shards": contents, **({} if model_contents is None else {"models": model_contents})}, start_over=start_over
+    )
+    return Published(publication, release, versions, tuple(moved), tuple(fresh))
+
+
+def _check_names(shards: Mapping[str, Path], recipients: Recipients) -> None:
+    for name in shards:
+        if not re.fullmatch(NAME, name):
+            raise ConfigurationError(f"family {name!r} cannot be published: letters, digits, `_`, `-` and `.` only")
+    for gateway, recipient in recipients.gateways.items():
+        if unknown := sorted(set(recipient.families or ()) - set(shards)):
+            raise ConfigurationError(f"gateway {gateway} wants {', '.join(unknown)}, which the release does not have")
+
+
+def _models(
+    repository: TrustRepository,
+    models: Mapping[str, Path],
+    settings: PublishSettings,
+    moved: list[Moved],
+    *,
+    start_over: bool,
+) -> dict[str, bytes]:
+    before = None if start_over else repository.delegated("models")
+    contents = {}
+    for name, path in sorted(models.items()):
+        files: dict[str, Path | bytes] = (
+            {path.name: path}
+            if path.is_file()
+            else {f.relative_to(path).as_posix(): f for f in sorted(path.rglob("*")) if f.is_file()}
+        )
+        if not files:
+            raise ConfigurationError(f"model {name}: {path} is neither a file nor a folder with files")
+        old = repository.read_target(before, model_path(name)) if before else None
+        index, new_bytes = _pack(
+            repository,
+            files,
+            kind="model",
+            name=name,
+            content=path.name,
+            epoch=0,
+            cipher=PlainPieces(),
+            previous=None if old is None else parse_index(old, kind="model", name=name),
+            sizes=MODEL_SIZES,
+            packing=settings.packing,
+        )
+        contents[model_path(name)] = data = index.model_dump_json().encode()
+        moved.append(Moved(name, sum(file.size for file in index.files.values()), new_bytes + len(data), 0))
+    return contents
+
+
+def _pack(
+    repository: TrustRepository,
+    files: Mapping[str, Path | bytes],
+    *,
+    kind: Literal["shard", "model"],
+    name: str,
+    content: str,
+    epoch: int,
+    cipher: PieceCipher,
+    previous: PieceIndex | None,
+    sizes: PieceSizes,
+    packing: PackingLimits,
+) -> tuple[PieceIndex, int]:
+    """The index, and the bytes of the packs that the last publication did not have."""
+    new_bytes = 0
+
+    def store(sha256: str, data: bytes) -> None:
+        nonlocal new_bytes
+        new_bytes += len(data)
+        repository.put_pack(sha256, data)
+
+    if previous is not None and not all(repository.has_pack(*pack) for pack in previous.packs):
+        previous = None  # packs are gone: everything is put there again
+    index = pack_files(
+        files,
+        kind=kind,
+        name=name,
+        content=content,
+        epoch=epoch,
+        cipher=cipher,
+        store_pack=store,
+        previous=previous,
+        sizes=sizes,
+        limits=packing,
+    )
+    return index, new_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The last publication, verified: what its pieces and data keys are used again from."""
+
+    repository: TrustRepository
+    metadata: Targets | None
+    record: ReleaseRecord | None
+    access: AccessRecord | None
+
+    @classmethod
+    def read(cls, repository: TrustRepository, *, start_over: bool) -> _Before:
+        metadata = None if start_over else repository.delegated("shards")
+        if metadata is None:
+            return cls(repository, None, None, None)
+        record = repository.read_target(metadata, RELEASE)
+        access = repository.read_target(metadata, access_path(PUBLISHER))
+        return cls(
+            repository,
+            metadata,
+            None if record is None else parse_record(record, ReleaseRecord, RELEASE),
+            None if access is None else parse_record(access, AccessRecord, access_path(PUBLISHER)),
+        )
+
+    def key(self, family: str, labels: tuple[str, ...]) -> tuple[int, bytes] | None:
+        """Epoch and data key of a family, unless one of those that have the key may read no longer."""
+        if self.record is None or self.access is None:
+            return None
+        shard = next((shard for shard in self.record.shards if shard.family == family), None)
+        wrapped = self.access.keys.get(family)
+        if shard is None or wrapped is None or wrapped.epoch != shard.epoch or not set(shard.recipients) <= set(labels):
+            return None
+        identity = self.repository.keyring.identity()
+        return shard.epoch, identity.unwrap(wrapped.wrapped, family=family, epoch=shard.epoch)
+
+    def index(self, family: str) -> PieceIndex | None:
+        if self.metadata is None:
+            return None
+        data = self.repository.read_target(self.metadata, index_path(family))
+        return None if data is None else parse_index(data, kind="shard", name=family)
+
+
+def _fingerprint(reader: Recipient) -> str:
+    return hashlib.sha256(base64.b64decode(reader.public_key)).hexdigest()[:16]
