@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, MetaFile
 
 from edge.pieces import GatewayIdentity
 from edge.sync import Synchroniser, SyncSettings
 from edge.trust import ceremony
-from edge.trust.keyring import Keyring
+from edge.trust.keyring import Keyring, Role
 from edge.trust.publishing import Published, publish_release
 from edge.trust.records import Recipient, Recipients
 from edge.trust.repository import TrustRepository
@@ -98,6 +102,7 @@ class Plant:
     recipients: Recipients = field(init=False)
     shards: dict[str, Path] = field(init=False)
     releases: int = 0
+    first: MemoryStore = field(default_factory=MemoryStore)
 
     def __post_init__(self) -> None:
         self.keyring = Keyring.create(self.root / "keys")
@@ -110,6 +115,10 @@ class Plant:
             }
         )
         self.shards = {family: self.write(of_family(family)) for family in ("drive", "pump")}
+
+    def reopen(self) -> None:
+        """Opens the keyring in `root`."""
+        self.keyring = Keyring.open(self.root / "keys")
 
     @property
     def repository(self) -> TrustRepository:
@@ -135,6 +144,40 @@ class Plant:
     def revoke(self, gateway: str) -> None:
         left = {name: recipient for name, recipient in self.recipients.gateways.items() if name != gateway}
         self.recipients = Recipients(gateways=left)
+
+    def sign(
+        self,
+        role: Role,
+        change: Callable[[Any], object] = lambda signed: None,
+        *,
+        signers: Sequence[CryptoSigner] | None = None,
+        store: MemoryStore | None = None,
+        follow: bool = True,
+    ) -> None:
+        """Changes the newest metadata of a role and signs its next version: what a thief of these keys could do.
+
+        With `follow` snapshot and timestamp are signed properly after it, so that only this one metadata is at fault.
+        """
+        store = store or self.store
+        metadata = Metadata[Any].from_bytes(store.objects[self.newest(role, store)])
+        metadata.signed.version += 1
+        change(metadata.signed)
+        for number, signer in enumerate(self.keyring.signers(role) if signers is None else signers):
+            metadata.sign(signer, append=number > 0)
+        name = "timestamp.json" if role == "timestamp" else f"{metadata.signed.version}.{role}.json"
+        store.objects[f"tuf/metadata/{name}"] = data = metadata.to_bytes()
+        described = MetaFile(metadata.signed.version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})
+        if follow and role == "snapshot":
+            self.sign("timestamp", lambda signed: setattr(signed, "snapshot_meta", described), store=store)
+        elif follow and role != "timestamp":
+            self.sign("snapshot", lambda signed: signed.meta.update({f"{role}.json": described}), store=store)
+
+    def newest(self, role: Role, store: MemoryStore | None = None) -> str:
+        """Key of a role's newest metadata."""
+        if role == "timestamp":
+            return "tuf/metadata/timestamp.json"
+        names = [key for key in (store or self.store).objects if key.endswith(f".{role}.json")]
+        return max(names, key=lambda key: int(key.split("/")[-1].split(".")[0]))
 
     def settings(self, gateway: str = "cell-1", **changes: object) -> SyncSettings:
         settings = SyncSettings(
