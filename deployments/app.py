@@ -28,7 +28,7 @@ def build(args: dict[str, Any]) -> Application:
         settings,
         _declared(VisionEncoder).bind(joint, settings.http.image),
         _declared(TextEncoder).bind(text, joint),
-        _declared(Retriever).bind(settings.store, settings.search, text, joint, inside),
+        _declared(Retriever).bind(settings.store, settings.cache, settings.search, text, joint, inside),
         _declared(Generator).bind(settings.generator) if settings.generator.engine != "none" else None,
     )
     return graph

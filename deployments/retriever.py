@@ -6,10 +6,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from ray import serve
 
 from deployments.process import start_process
@@ -18,8 +16,11 @@ from deployments.text_encoder import encode_questions, load_question_encoder
 from lineside.answering.stages import QuestionVectors
 from lineside.batching import MicroBatcher
 from lineside.documents import Document
-from lineside.errors import ConfigurationError, DataError, LinesideError, NotFound, RequestError
+from lineside.errors import ConfigurationError, DataError, NotFound, RequestError
+from lineside.objects import StoreLimits, open_store
 from lineside.releases import Catalogue
+from lineside.releases.follower import ReleaseFollower
+from lineside.releases.settings import CacheSettings
 from lineside.search import SearchQuery, SearchResult, SearchSettings
 from lineside.shards.images import StoredImage
 
@@ -27,18 +28,25 @@ if TYPE_CHECKING:
     from lineside.encoders import QuestionEncoder
     from lineside.search import ReleaseIndex
 
-log = structlog.get_logger("lineside.retriever")
+# A poll that fails is repeated by the next one: the store's own patience would only delay it.
+_PATIENCE = StoreLimits(connect_s=3, request_s=20, retries=2, retry_s=6)
 
 
 @dataclass(frozen=True, slots=True)
 class RetrieverStatus:
-    """What a replica serves; `refused` says why a newer release is not served."""
+    """What a replica serves.
+
+    `refused` says why the wanted release is not served, `outage` why the store could not be asked, `pinned` which
+    release `user_config` asks for.
+    """
 
     release: int
     rows: int
     batches: int
     mean_batch: float
     refused: str | None = None
+    outage: str | None = None
+    pinned: int | None = None
 
 
 @serve.deployment
@@ -46,23 +54,31 @@ class Retriever:
     """One release in memory. Every batch is searched in one release, so no reply mixes two."""
 
     def __init__(
-        self, store: Path, search: SearchSettings, text: EncoderSettings, joint: EncoderSettings, encodes_text: bool
+        self,
+        store: str,
+        cache: CacheSettings,
+        search: SearchSettings,
+        text: EncoderSettings,
+        joint: EncoderSettings,
+        encodes_text: bool,
     ) -> None:
         start_process()
-        self._settings = search
-        self._catalogue = Catalogue(store)
         self._encoder: QuestionEncoder | None = load_question_encoder(text, joint) if encodes_text else None
-        self._index = self._load(self._catalogue.current().number)
-        self._refused: str | None = None
-        self._limits = RetrieverLimits()
+        self._releases = ReleaseFollower(
+            Catalogue(open_store(store, _PATIENCE)), search, cache=cache, check=self._check_fingerprints
+        )
+        self._settled = False
         self._batcher: MicroBatcher[SearchQuery, SearchResult] = MicroBatcher(self._search, name="search")
         self._text_batcher: MicroBatcher[str, QuestionVectors] = MicroBatcher(self._encode, name="text")
-        self._search([SearchQuery(text="warm up")])
-        self._polling: asyncio.Task[None] | None = None
+        self._releases.start()
 
     def reconfigure(self, config: dict[str, Any]) -> None:
-        self._limits = read_user_config(RetrieverLimits, config)
-        self._batcher.max_batch = self._text_batcher.max_batch = self._limits.max_batch
+        limits: RetrieverLimits = read_user_config(RetrieverLimits, config)
+        self._batcher.max_batch = self._text_batcher.max_batch = limits.max_batch
+        self._releases.configure(poll_s=limits.poll_s, pin=limits.release)
+        if not self._settled:  # no request comes before the first call returns: none is answered from another release
+            self._releases.settle()
+            self._settled = True
 
     async def search(self, query: SearchQuery) -> SearchResult:
         """Evidence, scored sentences and signals for one question; raises NotFound for an unknown family.
@@ -70,7 +86,6 @@ class Retriever:
         A query without vectors is encoded first, by a batcher of its own: one batch is encoded while another is
         searched.
         """
-        self._poll()
         if query.text_vector is not None or self._encoder is None:
             return await self._batcher.submit(query)
         started = time.perf_counter()
@@ -83,24 +98,25 @@ class Retriever:
         """Vectors of a question, where the text encoder is placed here."""
         return await self._text_batcher.submit(question)
 
-    async def document(self, document_id: str) -> Document:
-        """A document of the current release; raises NotFound."""
-        return await asyncio.to_thread(self._index.document, document_id)
+    async def document(self, document_id: str, release: int | None = None) -> Document:
+        """A document of the release in use, or of a former one that is held; raises NotFound."""
+        return await asyncio.to_thread(self._releases.document, document_id, release)
 
-    async def image(self, image_id: str) -> StoredImage:
-        """A figure or a frame's thumbnail; raises NotFound."""
-        return await asyncio.to_thread(self._index.image, image_id)
+    async def image(self, image_id: str, release: int | None = None) -> StoredImage:
+        """A figure or a frame's thumbnail, likewise; raises NotFound."""
+        return await asyncio.to_thread(self._releases.image, image_id, release)
 
     async def status(self) -> RetrieverStatus:
         """What is served now."""
-        self._poll()
-        counted = self._batcher.statistics
+        counted, index, following = self._batcher.statistics, self._releases.index, self._releases.status
         return RetrieverStatus(
-            release=self._index.release,
-            rows=len(self._index),
+            release=index.release,
+            rows=len(index),
             batches=counted.batches,
             mean_batch=round(counted.items / max(1, counted.batches), 2),
-            refused=self._refused,
+            refused=following.refused,
+            outage=following.outage,
+            pinned=following.pinned,
         )
 
     def _encode(self, questions: Sequence[str]) -> list[QuestionVectors]:
@@ -109,7 +125,7 @@ class Retriever:
         return encode_questions(self._encoder, questions)
 
     def _search(self, queries: Sequence[SearchQuery]) -> list[SearchResult | BaseException]:
-        index = self._index  # one release for the whole batch, whatever is swapped in meanwhile
+        index = self._releases.index  # one release for the whole batch, whatever is swapped in meanwhile
         known = set(index.families)
         unknown: dict[int, RequestError] = {
             place: NotFound(f"family {query.family!r} is not known; there are: {', '.join(sorted(known))}")
@@ -119,35 +135,12 @@ class Retriever:
         found = iter(index.search_batch([query for place, query in enumerate(queries) if place not in unknown]))
         return [unknown[place] if place in unknown else next(found) for place in range(len(queries))]
 
-    def _poll(self) -> None:
-        """Starts watching the catalogue; done here because a constructor has no running loop to start it on."""
-        if self._polling is None or self._polling.done():
-            self._polling = asyncio.get_running_loop().create_task(self._watch())
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._limits.poll_s)
-            try:
-                number = (await asyncio.to_thread(self._catalogue.current)).number
-                if number != self._index.release:
-                    self._index = await asyncio.to_thread(self._load, number)
-                    log.info("release_swapped", release=number, rows=len(self._index))
-                self._refused = None
-            except LinesideError as error:
-                if str(error) != self._refused:
-                    log.error("release_refused", serving=self._index.release, reason=str(error))
-                self._refused = str(error)
-
-    def _load(self, number: int) -> ReleaseIndex:
-        from lineside.search import ReleaseIndex  # loads FAISS
-
-        release = self._catalogue.get(number)
-        index = ReleaseIndex.open(self._catalogue.paths(release), number, self._settings)
+    def _check_fingerprints(self, index: ReleaseIndex) -> None:
+        """Vectors of different models must never meet."""
         if self._encoder is not None:
             made, ours = index.fingerprints, self._encoder.text.fingerprint
             if made.get("text") != ours:
                 raise DataError(
-                    f"release {number} was made with text encoder {made.get('text')}, this service runs {ours}: "
+                    f"release {index.release} was made with text encoder {made.get('text')}, this service runs {ours}: "
                     "re-index, or configure the encoder that made it"
                 )
-        return index

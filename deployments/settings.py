@@ -12,6 +12,7 @@ from lineside.encoders import Runtime
 from lineside.errors import ConfigurationError
 from lineside.generation.llamacpp import LlamaCppSettings
 from lineside.generation.vllm import VllmSettings
+from lineside.releases.settings import CacheSettings
 from lineside.search import SearchSettings
 from webapi.settings import HttpSettings
 
@@ -57,7 +58,8 @@ class ApplicationSettings(_Settings):
     """The whole application. Relative paths count from `home`; `home` itself from the working directory."""
 
     home: Path = Field(Path(".lineside"), description="folder that relative paths below count from")
-    store: Path = Field(Path("store"), description="catalogue of releases")
+    store: str = Field("store", description="catalogue of releases: a folder, or s3://bucket/prefix")
+    cache: CacheSettings = CacheSettings()
     text_encoder: EncoderSettings
     joint_encoder: EncoderSettings
     generator: GeneratorSettings = GeneratorSettings(engine="none")
@@ -71,7 +73,8 @@ class ApplicationSettings(_Settings):
         home = (base / self.home.expanduser()).absolute()
         changes: dict[str, Any] = {
             "home": home,
-            "store": home / self.store,
+            "store": self.store if "://" in self.store else str(home / self.store),
+            "cache": self.cache.model_copy(update={"folder": home / self.cache.folder}),
             "text_encoder": self.text_encoder.model_copy(update={"model": home / self.text_encoder.model}),
             "joint_encoder": self.joint_encoder.model_copy(update={"model": home / self.joint_encoder.model}),
         }
@@ -107,7 +110,9 @@ def load_settings(args: dict[str, Any], base: Path) -> ApplicationSettings:
 
 
 def _needed(settings: ApplicationSettings) -> list[Path]:
-    needed = [settings.text_encoder.model, settings.joint_encoder.model, settings.store / "current.json"]
+    needed = [settings.text_encoder.model, settings.joint_encoder.model]
+    if "://" not in settings.store:
+        needed.append(Path(settings.store) / "current.json")
     generator = settings.generator
     if generator.engine == "vllm" and generator.vllm:
         needed.append(generator.vllm.model)
@@ -127,6 +132,7 @@ class RetrieverLimits(_Settings):
 
     max_batch: int = Field(32, ge=1, le=1_024, description="most questions searched together")
     poll_s: float = Field(2.0, ge=0.1, le=3_600, description="how often the current release is looked up")
+    release: int | None = Field(None, ge=1, description="serve this release; null follows the current one")
 
 
 def read_user_config(model: type[_Settings], config: dict[str, Any]) -> Any:

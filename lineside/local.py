@@ -26,7 +26,10 @@ from lineside.encoders import (
 )
 from lineside.errors import ConfigurationError, NotFound, RequestError, Unavailable
 from lineside.generation import Generator, Message, Sampling
+from lineside.objects import open_store
 from lineside.releases import Catalogue
+from lineside.releases.follower import ReleaseFollower
+from lineside.releases.settings import CacheSettings
 from lineside.search import ReleaseIndex, SearchSettings
 from lineside.search.contract import SearchQuery, SearchResult, Vector
 from lineside.shards.images import StoredImage
@@ -54,21 +57,29 @@ class LocalApplication:
         search: SearchSettings = SearchSettings(),
         answering: AnsweringSettings = AnsweringSettings(),
         limits: ImageLimits = ImageLimits(),
+        cache: CacheSettings | None = None,
         max_batch: int = 32,
     ) -> None:
-        """Opens the current release.
+        """Opens the current release; where it cannot be had, the last one that was in use on this machine.
+
+        Args:
+            cache: where shards of a store elsewhere are kept; below `lineside_home` when None.
 
         Raises:
             NotFound: nothing has been published.
+            StoreUnavailable: the store does not answer, and no release was in use before.
             ConfigurationError: the release was made with other encoders than these.
             DataError: the catalogue or a shard is damaged.
         """
-        self._catalogue = catalogue
         self._text, self._joint, self._generator = text, joint, generator
         self._questions = QuestionEncoder(text, joint)
-        self._search_settings = search
         self._limits = limits
-        self._index = self._open(catalogue.current().number)
+        self.releases = ReleaseFollower(
+            catalogue,
+            search,
+            cache=cache or CacheSettings(folder=lineside_home() / "cache"),
+            check=lambda index: check_fingerprints(index, text, joint),
+        )
         self._warm_up()
         self._text_batches: MicroBatcher[str, QuestionVectors] = MicroBatcher(
             self._encode_questions, max_batch=max_batch, name="text"
@@ -87,13 +98,16 @@ class LocalApplication:
         home: Path,
         generator: Generator | None = None,
         *,
+        store: str | Path | None = None,
         text_model: str | Path = "minilm",
         joint_model: str | Path | None = "joint-demo",
         runtime: Runtime = Runtime(),
         search: SearchSettings = SearchSettings(),
         answering: AnsweringSettings = AnsweringSettings(),
     ) -> LocalApplication:
-        """Models of `home/models` (or at absolute paths) with the catalogue in `home/store`.
+        """Models of `home/models` (or at absolute paths) with the catalogue in `store`: a folder or an `s3://` URL.
+
+        Without `store`, it is the folder `home/store`.
 
         Raises:
             ConfigurationError: a model is missing, or not the one that made the release.
@@ -103,7 +117,9 @@ class LocalApplication:
         models = home / "models"
         text = load_text_encoder(models / text_model, runtime=runtime)
         joint = None if joint_model is None else load_joint_encoder(models / joint_model, runtime=runtime)
-        return cls(Catalogue(home / "store"), text, joint, generator, search=search, answering=answering)
+        catalogue = Catalogue(open_store(home / "store" if store is None else store))
+        cache = CacheSettings(folder=home / "cache")
+        return cls(catalogue, text, joint, generator, search=search, answering=answering, cache=cache)
 
     @property
     def stages(self) -> Stages:
@@ -118,30 +134,29 @@ class LocalApplication:
     @property
     def index(self) -> ReleaseIndex:
         """The release that is searched now."""
-        return self._index
+        return self.releases.index
 
     def refresh(self) -> bool:
         """Opens the catalogue's current release if it is not the one in use; blocks meanwhile. Whether it changed.
 
+        `releases.start()` does this again and again in a thread.
+
         Raises:
-            ConfigurationError, NotFound, DataError: the new release cannot be used; the old one stays in use.
+            LinesideError: the new release cannot be had or used; the old one stays in use.
         """
-        number = self._catalogue.current().number
-        if number == self._index.release:
-            return False
-        self._index = self._open(number)
-        return True
+        return self.releases.refresh()
 
-    async def document(self, document_id: str) -> Document:
-        """A document of the release in use; raises NotFound."""
-        return self._index.document(document_id)
+    async def document(self, document_id: str, release: int | None = None) -> Document:
+        """A document of the release in use, or of a former one that is held; raises NotFound."""
+        return self.releases.document(document_id, release)
 
-    async def image(self, image_id: str) -> StoredImage:
-        """A figure or a frame's thumbnail of the release in use; raises NotFound."""
-        return self._index.image(image_id)
+    async def image(self, image_id: str, release: int | None = None) -> StoredImage:
+        """A figure or a frame's thumbnail, likewise; raises NotFound."""
+        return self.releases.image(image_id, release)
 
     def close(self) -> None:
         """Ends the threads and the language model."""
+        self.releases.stop()
         for batcher in (self._text_batches, self._image_batches, self._search_batches):
             batcher.close()
         if self._generator is not None:
@@ -160,12 +175,6 @@ class LocalApplication:
         self._questions.encode(["ready?"])
         if self._joint is not None:
             self._joint.encode_images([Image.new("RGB", (self._joint.image_side, self._joint.image_side))])
-
-    def _open(self, number: int) -> ReleaseIndex:
-        release = self._catalogue.get(number)
-        index = ReleaseIndex.open(self._catalogue.paths(release), release.number, self._search_settings)
-        check_fingerprints(index, self._text, self._joint)
-        return index
 
     def _encode_questions(self, questions: Sequence[str]) -> list[QuestionVectors]:
         text, joint = self._questions.encode(questions)
@@ -189,7 +198,7 @@ class LocalApplication:
 
     def _search(self, queries: Sequence[SearchQuery]) -> list[SearchResult | BaseException]:
         """A family that the release does not have is the caller's to mend."""
-        index = self._index
+        index = self.releases.index  # one release for the whole batch, whatever is swapped in meanwhile
         known = [q for q in queries if q.family is None or q.family in index.families]
         results = iter(index.search_batch(known) if known else ())
         return [

@@ -1,7 +1,7 @@
 """Releases: what is served, what was served before, and which one is current."""
 
 from lineside.releases.catalogue import Base, Catalogue
-from lineside.releases.prune import PrunePlan, plan_prune, prune
+from lineside.releases.pruning import PrunePlan, plan_prune, prune
 from lineside.releases.rebase import rebase
 from lineside.releases.records import Activation, Pointer, Release, ShardEntry
 

@@ -98,6 +98,11 @@ class ReleaseIndex:
         return cls([Shard.open(path, settings.verify) for path in shards], release, settings)
 
     @property
+    def shards(self) -> tuple[Shard, ...]:
+        """Sorted by family and id."""
+        return tuple(self._shards)
+
+    @property
     def families(self) -> tuple[str, ...]:
         return tuple(self._spans)
 

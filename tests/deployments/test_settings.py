@@ -34,9 +34,14 @@ def test_the_repositorys_configuration_is_valid_and_its_paths_become_absolute(
     args: dict[str, Any], tmp_path: Path
 ) -> None:
     settings = load_settings(args, tmp_path)
-    assert settings.store == tmp_path / ".lineside/store"
+    assert settings.store == str(tmp_path / ".lineside/store")
+    assert settings.cache.folder == tmp_path / ".lineside/cache"
     assert settings.generator.vllm is not None
     assert settings.generator.vllm.model == tmp_path / ".lineside/models/smollm2"
+
+
+def test_a_store_elsewhere_stays_a_url(args: dict[str, Any], tmp_path: Path) -> None:
+    assert load_settings(args | {"store": "s3://plant/knowledge"}, tmp_path).store == "s3://plant/knowledge"
 
 
 def test_every_user_config_of_the_repository_is_valid(described: dict[str, Any]) -> None:

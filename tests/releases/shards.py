@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lineside.shards import ShardRef, write_shard
-from tests.shards.knowledge import drive, pump
+from tests.shards.knowledge import Knowledge, drive, manual, pump
 
-FINGERPRINTS = {"text": "t1", "joint": "j1", "chunker": "c1"}
+FINGERPRINTS = {"text": "bag-of-words", "joint": "bag-of-words", "chunker": "one-section"}
+
+
+def knowledge_of(family: str, variant: int) -> Knowledge:
+    """What a family's shard holds; variants differ in a number that their text names."""
+    known: dict[str, Callable[[], Knowledge]] = {"drive": drive, "pump": pump}
+    knowledge = known[family]()
+    if not variant:
+        return knowledge
+    document, passages = manual(family, "variant", {"Variant": f"The variant plate of the {family} says {variant} mm."})
+    return replace(knowledge, documents=(*knowledge.documents, document), passages=(*knowledge.passages, *passages))
 
 
 def write(folder: Path, family: str, variant: int = 0) -> tuple[str, ShardRef]:
-    """A shard of the family in `folder`; another variant has another content and id."""
-    knowledge = {"drive": drive, "pump": pump}[family]()
-    prints = FINGERPRINTS | {"chunker": f"c{variant}"}
-    return family, write_shard(folder, **knowledge.arguments(), fingerprints=prints)  # type: ignore[arg-type]
+    """A shard of the family below `folder`; another variant has another id."""
+    return family, write_shard(folder, **knowledge_of(family, variant).arguments())  # type: ignore[arg-type]
