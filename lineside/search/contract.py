@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineside.schema import Evidence, Filters, LabelVote
+from lineside.search.effort import EffortUsed
 
 Vector = NDArray[np.float32]
 
@@ -15,6 +16,9 @@ Vector = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
     """One question as the retriever receives it.
+
+    `budget_ms`: the time that the search of approximate vector indexes may take, in which the effort is chosen that
+    finds most; without it every index is searched with the effort that reaches its recall bar.
 
     Vectors are float32, L2-normalised, of shape (d,): `text_vector` from the sentence encoder, `joint_text_vector`
     and `image_vector` from the joint encoder. A missing vector switches its signal off.
@@ -29,6 +33,7 @@ class SearchQuery:
     filters: Filters = field(default_factory=Filters)
     k: int = 8
     k_images: int = 4
+    budget_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,10 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Everything the answer needs, in one hop. Evidence is ranked and numbered 1..n: passages first, then images."""
+    """Everything the answer needs, in one hop. Evidence is ranked and numbered 1..n: passages first, then images.
+
+    `efforts`: what every search of an approximate vector index spent; empty where all vectors were compared.
+    """
 
     release: int
     evidence: tuple[Evidence, ...]
@@ -73,3 +81,9 @@ class SearchResult:
     labels: tuple[LabelVote, ...]
     signals: Signals
     stages_ms: dict[str, float]
+    efforts: tuple[EffortUsed, ...] = ()
+
+    @property
+    def dense_recall(self) -> float:
+        """The lowest recall@10 that the curves promise for the efforts spent; 1 where all vectors were compared."""
+        return min((used.recall for used in self.efforts), default=1.0)

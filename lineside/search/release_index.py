@@ -20,6 +20,7 @@ from lineside.search.answerability import AnswerabilityFeatures, answerability
 from lineside.search.collapse import collapse
 from lineside.search.contract import ScoredSentence, SearchQuery, SearchResult, Signals, Vector
 from lineside.search.dense_field import DenseField, DenseScan, FieldPart
+from lineside.search.effort import EffortUsed
 from lineside.search.evidence import EvidenceRows
 from lineside.search.filters import FilterColumns, Scope
 from lineside.search.image_ranking import rank_images
@@ -85,6 +86,7 @@ class ReleaseIndex:
         self._evidence = EvidenceRows(self._shards, self._starts)
         self._sentences = [ShardSentences(s, m) for s, m in zip(self._shards, self._lexical.to_release, strict=True)]
         self._scopes: dict[tuple[str | None, str], Scope] = {}
+        self._voters: dict[int, tuple[Rows, Rows]] = {}  # by id of a scope's images: those images, the voters of them
         self._reranker = _reranker(settings.rerank)
 
     @classmethod
@@ -138,18 +140,24 @@ class ReleaseIndex:
     def search(self, query: SearchQuery) -> SearchResult:
         return self.search_batch([query])[0]
 
-    def search_batch(self, queries: Sequence[SearchQuery]) -> list[SearchResult]:
-        """Results in the order of the queries. An unknown family has no rows, so its result is empty."""
+    def search_batch(self, queries: Sequence[SearchQuery], waiting: int = 0) -> list[SearchResult]:
+        """Results in the order of the queries. An unknown family has no rows, so its result is empty.
+
+        `waiting`: how many more queries wait for this batch to end; with the batch's own they share each budget.
+        """
         started = time.perf_counter()
         spans = [self._span_all if q.family is None else self._spans.get(q.family, (0, 0)) for q in queries]
         scopes = [self._scope(q.family, span, q.filters) for q, span in zip(queries, spans, strict=True)]
-        image_scans = self._joint.scan([q.image_vector for q in queries], spans)
+        budgets = [self._search_budget(q, s, len(queries) + waiting) for q, s in zip(queries, spans, strict=True)]
+        image_scans = self._joint.scan([q.image_vector for q in queries], spans, budgets)
         votes = [self._vote(q, s, scan) for q, s, scan in zip(queries, scopes, image_scans, strict=True)]
-        text_scans = self._text.scan([self._text_vector(q, v) for q, v in zip(queries, votes, strict=True)], spans)
+        text_vectors = [self._text_vector(q, v) for q, v in zip(queries, votes, strict=True)]
+        text_scans = self._text.scan(text_vectors, spans, budgets)
         # Without a frame the question alone is the joint signal: one product serves both.
         only_text = [None if q.image_vector is None else q.joint_text_vector for q in queries]
-        joint_scans = self._joint.scan([_mean([q.joint_text_vector, q.image_vector]) for q in queries], spans)
-        joint_text_scans = self._joint.scan(only_text, spans)
+        joint_vectors = [_mean([q.joint_text_vector, q.image_vector]) for q in queries]
+        joint_scans = self._joint.scan(joint_vectors, spans, budgets)
+        joint_text_scans = self._joint.scan(only_text, spans, budgets)
         dense_ms = (time.perf_counter() - started) * 1000
         results = []
         for i, query in enumerate(queries):
@@ -157,6 +165,17 @@ class ReleaseIndex:
             scans = _Scans(text_scans[i], joint_scans[i], joint_text, image_scans[i])
             results.append(_Search(self, query, scopes[i], votes[i], scans).result(dense_ms))
         return results
+
+    def _search_budget(self, query: SearchQuery, span: tuple[int, int], sharing: int) -> float | None:
+        """Milliseconds that one search of one approximate index may take; None where the query sets no budget.
+
+        Passages and images are searched apart, and a frame adds the votes of its neighbours.
+        """
+        if query.budget_ms is None:
+            return None
+        joint = 2 * (query.joint_text_vector is not None) + 3 * (query.image_vector is not None)
+        searches = 2 * self._text.approximate_count(span) + joint * self._joint.approximate_count(span)
+        return query.budget_ms / max(sharing * searches, 1)
 
     def _scope(self, family: str | None, span: tuple[int, int], filters: Filters) -> Scope:
         key = (family, filters.model_dump_json() if filters != _NO_FILTERS else "")
@@ -172,7 +191,12 @@ class ReleaseIndex:
             return []
         allowed = Filters(access=query.filters.access)
         frames = self._scope(query.family, scope.span, allowed).images
-        rows, scores = scan.top(frames[self._votes_from[frames]], self.settings.images.vote_frames)
+        voters = self._voters.get(id(frames))
+        if voters is None or voters[0] is not frames:
+            if len(self._voters) >= _SCOPES_CACHED_MAX:
+                self._voters.clear()
+            voters = self._voters[id(frames)] = (frames, frames[self._votes_from[frames]])
+        rows, scores = scan.top(voters[1], self.settings.images.vote_frames)
         return vote(
             rows, scores, lambda r: self._labels[r] or "", lambda r: self._template(r).text, self.settings.images
         )
@@ -224,6 +248,11 @@ class _Scans:
     joint: DenseScan | None
     joint_text: DenseScan | None
     image: DenseScan | None
+
+    def efforts(self) -> tuple[EffortUsed, ...]:
+        """What the searches of approximate indexes spent so far."""
+        distinct = {id(s): s for s in (self.text, self.joint, self.joint_text, self.image) if s is not None}
+        return tuple(used for scan in distinct.values() for used in scan.used)
 
 
 def _mean(vectors: Sequence[Vector | None]) -> Vector | None:
@@ -280,6 +309,7 @@ class _Search:
                 "rank": (ranked - begun) * 1000,
                 "sentences": (time.perf_counter() - ranked) * 1000,
             },
+            efforts=self.scans.efforts(),
         )
 
     def _passages(self) -> list[tuple[int, Evidence]]:

@@ -15,6 +15,7 @@ from lineside.errors import IntegrityError, ShardError
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_MEASURED_TIMES = frozenset({"ms", "ms_p95"})
 _SAFE_PATH = re.compile(r"[a-z0-9_]+(?:[./-][a-z0-9_]+)*")
 
 
@@ -30,28 +31,47 @@ class FileEntry(_Record):
 
 
 class EffortPoint(_Record):
-    """What a search effort (nprobe or ef) brings and costs; `ms` is one query on one thread of the building machine."""
+    """What a search effort brings and costs; times are one query on one thread of the building machine."""
 
-    effort: int = Field(ge=0)
+    effort: int = Field(ge=0, description="lists probed of an inverted file, ef of a graph; 0: every row")
+    rescored: int = Field(0, ge=0, description="rows whose finer codes are compared for a top 10; 0: no second look")
     recall: float = Field(ge=0, le=1)
-    ms: float = Field(ge=0)
+    ms: float = Field(ge=0, description="median")
+    ms_p95: float = Field(0, ge=0)
 
 
 class EffortCurve(_Record):
-    """Recall@10 against search effort, measured on held-out queries when the index was built."""
+    """Recall@10 against search effort, measured on held-out queries when the index was built.
+
+    Points are in ascending order of expected cost and recall: each costs more than the one before and finds more.
+    """
 
     index: str = Field(description="FAISS factory string")
     points: tuple[EffortPoint, ...] = Field(min_length=1)
-    default_effort: int = Field(ge=0, description="lowest effort that reaches the recall bar")
+    default_effort: int = Field(ge=0, description="effort of the cheapest point that reaches the recall bar")
+    default_rescored: int = Field(0, ge=0, description="`rescored` of that point")
 
-    def effort_within(self, budget_ms: float) -> int:
-        """The highest effort whose measured time fits the budget, never above the one of best recall."""
-        fitting = [p for p in self.points if p.ms <= budget_ms] or [self.points[0]]
-        return max(fitting, key=lambda p: (p.recall, -p.effort)).effort
+    @property
+    def default(self) -> EffortPoint:
+        """The point that is used when nothing else is known: the cheapest that reaches the recall bar."""
+        wanted = (self.default_effort, self.default_rescored)
+        return next((p for p in self.points if (p.effort, p.rescored) == wanted), self.points[-1])
+
+    def at_least(self, effort: int) -> EffortPoint:
+        """The cheapest point with at least this effort; the last one where none has."""
+        return next((p for p in self.points if p.effort >= effort), self.points[-1])
+
+    def within(self, budget_ms: float, slowdown: float = 1.0) -> EffortPoint:
+        """The point of best recall whose measured time, times `slowdown`, fits the budget; the first if none does."""
+        fitting = [p for p in self.points if p.ms * slowdown <= budget_ms] or [self.points[0]]
+        return max(fitting, key=lambda p: (p.recall, -p.ms))
 
 
 class Manifest(_Record):
-    """`manifest.json`. `id` covers everything but the measured milliseconds, which vary between machines."""
+    """`manifest.json`. `id` covers everything but the measured milliseconds, which vary between machines.
+
+    Fields may be added with defaults: the id is taken over what the file holds, so shards written before stay valid.
+    """
 
     format_version: int
     id: str = Field(pattern=r"^[0-9a-f]{40}$")
@@ -79,7 +99,7 @@ def shard_id(core: Mapping[str, Any]) -> str:
     content["effort_curves"] = {
         name: {
             **curve,
-            "points": [{k: v for k, v in point.items() if k != "ms"} for point in curve["points"]],
+            "points": [{k: v for k, v in point.items() if k not in _MEASURED_TIMES} for point in curve["points"]],
         }
         for name, curve in core["effort_curves"].items()
     }
@@ -113,7 +133,7 @@ def read_manifest(path: Path) -> Manifest:
         manifest = Manifest.model_validate(content)
     except (ValueError, AttributeError, ValidationError) as error:
         raise ShardError(f"{path} is not a shard manifest: {error}") from error
-    if shard_id(manifest.model_dump(mode="json")) != manifest.id:
+    if shard_id(content) != manifest.id:
         raise IntegrityError(f"{path}: the id {manifest.id} is not the address of the content")
     return manifest
 

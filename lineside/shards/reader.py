@@ -107,10 +107,7 @@ class Shard:
         return self._images.get(name)
 
     def _vectors(self, name: str) -> VectorIndex:
-        index = read_vector_index(
-            self.files.path(f"{name}.faiss"),
-            self.manifest.effort_curves[name].default_effort,
-        )
+        index = read_vector_index(self.files.path(f"{name}.faiss"), self.manifest.effort_curves[name])
         if index.dimension != self.manifest.dimensions[name]:
             raise ShardError(f"{self.files}: {name} vectors have {index.dimension} dimensions, not as in the manifest")
         return index

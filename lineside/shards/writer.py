@@ -18,6 +18,7 @@ from lineside.documents import Document, Figure, Frame, Passage
 from lineside.errors import ShardError
 from lineside.shards.arrow_files import write_table
 from lineside.shards.images import image_name, thumbnail, write_images
+from lineside.shards.index_building import build_vector_index
 from lineside.shards.lexical import build_postings, write_postings
 from lineside.shards.manifest import (
     FORMAT_VERSION,
@@ -38,7 +39,7 @@ from lineside.shards.rows import (
     sentence_spans,
 )
 from lineside.shards.settings import ShardSettings
-from lineside.shards.vector_index import build_vector_index, write_vector_index
+from lineside.shards.vector_index import write_vector_index
 
 SENTENCE_SCHEMA = pa.schema([("row", pa.int32()), ("start", pa.int32()), ("end", pa.int32())])
 
@@ -239,9 +240,10 @@ def _write_files(
     write_postings(build_postings(fields, texts), directory)
     np.save(directory / "joint_rows.npy", content.joint_rows, allow_pickle=False)
     curves: dict[str, EffortCurve] = {}
-    for name, matrix in (("text", content.text), ("joint", content.joint)):
+    # A sentence is as long as a question, and like one it lies beside the passages: a harder query than a passage.
+    for name, matrix, queries in (("text", content.text, content.sentences), ("joint", content.joint, None)):
         if matrix is not None:
-            index, curves[name] = build_vector_index(matrix, settings.vectors)
+            index, curves[name] = build_vector_index(matrix, settings.vectors, queries)
             write_vector_index(index, directory / f"{name}.faiss")
     files = {
         p.relative_to(directory).as_posix(): FileEntry(size=p.stat().st_size, sha256=file_sha256(p))
