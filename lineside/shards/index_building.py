@@ -103,11 +103,15 @@ def _sample(vectors: Vectors, count: int, rng: np.random.Generator) -> tuple[Ids
 
 @dataclass(frozen=True, slots=True)
 class _HeldOut:
-    """Queries (q, d) of one kind, the row that each must not find (-1: none), and the score (q,) of its 10th best."""
+    """Queries (q, d) of one kind, the row that each must not find (-1: none), and what is a good find.
+
+    `enough`: (q,) exact score of the 10th best row, or of the last where there are fewer than ten: `wanted` rows.
+    """
 
     queries: Vectors
     own: Ids
     enough: Vectors
+    wanted: int
 
 
 def _held_out(vectors: Vectors, settings: VectorIndexSettings, queries: Vectors | None) -> list[_HeldOut]:
@@ -121,13 +125,17 @@ def _held_out(vectors: Vectors, settings: VectorIndexSettings, queries: Vectors 
     if queries is not None and len(queries):
         given = _sample(queries, count, rng)[1]
         kinds.append((given, np.full(len(given), -1, np.int64)))
-    enough = _tenth_best(vectors, np.concatenate([q for q, _ in kinds]), np.concatenate([o for _, o in kinds]))
-    ends = np.cumsum([len(q) for q, _ in kinds])
-    return [_HeldOut(q, o, e) for (q, o), e in zip(kinds, np.split(enough, ends[:-1]), strict=True)]
+    best = _best_scores(vectors, np.concatenate([q for q, _ in kinds]), np.concatenate([o for _, o in kinds]))
+    held_out, start = [], 0
+    for asked, not_found in kinds:
+        wanted = min(RECALL_AT, len(vectors) - int(not_found[0] >= 0))
+        held_out.append(_HeldOut(asked, not_found, best[start : start + len(asked), wanted - 1], wanted))
+        start += len(asked)
+    return held_out
 
 
-def _tenth_best(vectors: Vectors, queries: Vectors, own: Ids) -> Vectors:
-    """The exact score (q,) of the 10th best row of each query, its own row left out."""
+def _best_scores(vectors: Vectors, queries: Vectors, own: Ids) -> Vectors:
+    """The exact scores (q, 10) of the best rows of each query, its own row left out."""
     flat = faiss.IndexFlatIP(vectors.shape[1])
     best = np.full((len(queries), RECALL_AT), -np.inf, np.float32)
     for start, block in _blocks(vectors):
@@ -136,7 +144,7 @@ def _tenth_best(vectors: Vectors, queries: Vectors, own: Ids) -> Vectors:
         scores, ids = flat.search(queries, RECALL_AT + 1)
         scores[(ids < 0) | (ids + start == own[:, None])] = -np.inf
         best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, :RECALL_AT]
-    return cast(Vectors, best[:, -1])
+    return best
 
 
 def _measure(
@@ -184,13 +192,13 @@ def _found(index: VectorIndex, kind: _HeldOut, point: EffortPoint, vectors: Vect
     """The share (q,) of each query's ten best that is found; a row that is as good as the tenth counts as one."""
     _, ids = index.search(kind.queries, RECALL_AT + 1, point)
     ids[ids == kind.own[:, None]] = -1
-    places = np.argsort(ids < 0, axis=1, kind="stable")[:, :RECALL_AT]
+    places = np.argsort(ids < 0, axis=1, kind="stable")[:, : kind.wanted]
     ids = np.take_along_axis(ids, places, axis=1)
     distinct, inverse = np.unique(ids.clip(min=0), return_inverse=True)
     rows = np.asarray(vectors[distinct], np.float32)[inverse.reshape(ids.shape)]
     scores = np.einsum("qkd,qd->qk", rows, kind.queries)
     good = (scores >= kind.enough[:, None] - _TIE) & (ids >= 0)
-    return cast(Vectors, good.mean(axis=1, dtype=np.float32))
+    return cast(Vectors, good.sum(axis=1, dtype=np.float32) / np.float32(kind.wanted))
 
 
 def _times(index: VectorIndex, point: EffortPoint, queries: Vectors) -> tuple[float, float]:

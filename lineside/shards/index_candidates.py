@@ -65,8 +65,7 @@ class Candidate:
             efforts = [Effort(ef) for ef in _EFS]
         else:
             efforts = [Effort(0)]
-        # What costs as much as comparing half of all rows is no index.
-        return sorted((e for e in efforts if e.probes == 0 or self.cost(e) < self.n * self.d * _ROW_NS / 2), key=self.cost)
+        return sorted(efforts, key=self.cost)
 
     def cost(self, effort: Effort) -> float:
         """A query's expected nanoseconds; not measured, so that the same rows give the same choice everywhere."""

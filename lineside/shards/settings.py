@@ -17,9 +17,7 @@ class VectorIndexSettings(BaseModel):
     )
     memory_budget_mib: float | None = Field(None, gt=0, description="limit for one index; none when absent")
     recall_bar: float = Field(0.98, gt=0, le=1, description="recall@10 that a published index must have")
-    held_out_queries: int = Field(
-        500, ge=16, le=10_000, description="queries of each kind that recall is measured on"
-    )
+    held_out_queries: int = Field(500, ge=16, le=10_000, description="queries of each kind that recall is measured on")
     train_rows_max: int = Field(
         65_536,
         ge=1_024,
