@@ -66,8 +66,8 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_api(self, self._settings.http)
 
-    async def document(self, document_id: str) -> Document:
-        found: Document = await call(self._retriever, "document", document_id, stage="retriever")
+    async def document(self, document_id: str, version: str | None = None) -> Document:
+        found: Document = await call(self._retriever, "document", document_id, version, stage="retriever")
         return found
 
     async def image(self, image_id: str) -> StoredImage:
@@ -77,7 +77,15 @@ class Ingress:
     async def status(self) -> Status:
         searching: RetrieverStatus = await call(self._retriever, "status", stage="retriever")
         generating = await call(self._generator, "unfinished", stage="generator") if self._generator else 0
-        return Status(searching.release, searching.rows, searching.mean_batch, generating, searching.refused)
+        return Status(
+            release=searching.release,
+            rows=searching.rows,
+            mean_batch=searching.mean_batch,
+            generating=generating,
+            refused=searching.refused,
+            outage=searching.outage,
+            pinned=searching.pinned,
+        )
 
     async def readiness(self) -> Readiness:
         """One probe at a time, its outcome kept for a second: probes of many balancers cost one."""

@@ -98,13 +98,13 @@ class Retriever:
         """Vectors of a question, where the text encoder is placed here."""
         return await self._text_batcher.submit(question)
 
-    async def document(self, document_id: str, release: int | None = None) -> Document:
-        """A document of the release in use, or of a former one that is held; raises NotFound."""
-        return await asyncio.to_thread(self._releases.document, document_id, release)
+    async def document(self, document_id: str, version: str | None = None) -> Document:
+        """A document, in the version that was cited if one is given; raises NotFound."""
+        return await asyncio.to_thread(self._releases.document, document_id, version)
 
-    async def image(self, image_id: str, release: int | None = None) -> StoredImage:
-        """A figure or a frame's thumbnail, likewise; raises NotFound."""
-        return await asyncio.to_thread(self._releases.image, image_id, release)
+    async def image(self, image_id: str) -> StoredImage:
+        """A figure or a frame's thumbnail; raises NotFound."""
+        return await asyncio.to_thread(self._releases.image, image_id)
 
     async def status(self) -> RetrieverStatus:
         """What is served now."""

@@ -146,13 +146,13 @@ class LocalApplication:
         """
         return self.releases.refresh()
 
-    async def document(self, document_id: str, release: int | None = None) -> Document:
-        """A document of the release in use, or of a former one that is held; raises NotFound."""
-        return self.releases.document(document_id, release)
+    async def document(self, document_id: str, version: str | None = None) -> Document:
+        """A document, in the version that was cited if one is given; raises NotFound."""
+        return self.releases.document(document_id, version)
 
-    async def image(self, image_id: str, release: int | None = None) -> StoredImage:
-        """A figure or a frame's thumbnail, likewise; raises NotFound."""
-        return self.releases.image(image_id, release)
+    async def image(self, image_id: str) -> StoredImage:
+        """A figure or a frame's thumbnail; raises NotFound."""
+        return self.releases.image(image_id)
 
     def close(self) -> None:
         """Ends the threads and the language model."""

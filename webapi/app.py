@@ -90,23 +90,33 @@ def create_api(service: Service, settings: HttpSettings = HttpSettings()) -> Fas
         return _json(compatible_answer(found).model_dump_json(), request_id)
 
     @api.get("/v1/documents/{document_id}", tags=["citations"])
-    async def document(document_id: str) -> DocumentView:
-        """Metadata and table of contents of a document."""
-        return document_view(await service.document(document_id))
+    async def document(document_id: str, version: str | None = None) -> DocumentView:
+        """Metadata and table of contents of a document, as it is now or in the version that was cited."""
+        return document_view(await service.document(document_id, version))
 
     @api.get("/v1/documents/{document_id}/pages/{number}", tags=["citations"], response_model=TextView)
     async def page(
-        request: Request, document_id: str, number: int, start: int | None = None, end: int | None = None
+        request: Request,
+        document_id: str,
+        number: int,
+        start: int | None = None,
+        end: int | None = None,
+        version: str | None = None,
     ) -> Response:
         """A page with the cited span marked; HTML for browsers, JSON otherwise."""
-        return _view(request, page_view(await service.document(document_id), number, start, end))
+        return _view(request, page_view(await service.document(document_id, version), number, start, end))
 
     @api.get("/v1/documents/{document_id}/sections/{section_id}", tags=["citations"], response_model=TextView)
     async def section(
-        request: Request, document_id: str, section_id: str, start: int | None = None, end: int | None = None
+        request: Request,
+        document_id: str,
+        section_id: str,
+        start: int | None = None,
+        end: int | None = None,
+        version: str | None = None,
     ) -> Response:
         """A section with the cited span marked; HTML for browsers, JSON otherwise."""
-        return _view(request, section_view(await service.document(document_id), section_id, start, end))
+        return _view(request, section_view(await service.document(document_id, version), section_id, start, end))
 
     @api.get("/v1/images/{image_id}", tags=["citations"], response_class=Response)
     async def image(image_id: str) -> Response:

@@ -23,8 +23,9 @@ class Readiness:
 class Status:
     """What the application is doing now, for operators.
 
-    `refused` says why a newer release is not served. `generating` counts the replies in the language model's engine,
-    -1 where the engine does not say.
+    `refused` says why the release that is current, or pinned, is not served; `outage` why the store of releases could
+    not be asked; `pinned` is the release that is served whatever is current. `generating` counts the replies in the
+    language model's engine, -1 where the engine does not say.
     """
 
     release: int
@@ -32,6 +33,8 @@ class Status:
     mean_batch: float
     generating: int
     refused: str | None = None
+    outage: str | None = None
+    pinned: int | None = None
 
 
 class Service(Protocol):
@@ -40,8 +43,8 @@ class Service(Protocol):
     @property
     def answerer(self) -> Answerer: ...
 
-    async def document(self, document_id: str) -> Document:
-        """A document of the current release; raises NotFound."""
+    async def document(self, document_id: str, version: str | None = None) -> Document:
+        """A document, in the version that was cited if one is given; raises NotFound."""
         ...
 
     async def image(self, image_id: str) -> StoredImage:

@@ -68,7 +68,7 @@ def document_view(document: Document) -> DocumentView:
                 id=section.id,
                 title=section.title,
                 level=section.level,
-                url=f"/v1/documents/{document.id}/sections/{section.id}",
+                url=f"/v1/documents/{document.id}/sections/{section.id}?version={document.version}",
             )
             for section in document.sections
         ),

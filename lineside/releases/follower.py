@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -150,32 +150,40 @@ class ReleaseFollower:
             self._use(self._load(release), release)
             return True
 
-    def document(self, document_id: str, release: int | None = None) -> Document:
-        """A document of the release in use, or of a former one that is held; raises NotFound."""
-        if release in (None, self._index.release):
-            return self._index.document(document_id)
-        for shard in self._shards_of(release):
-            if document_id in shard.document_ids:
-                return shard.document(document_id)
-        raise NotFound(f"no document {document_id} in release {release}")
+    def document(self, document_id: str, version: str | None = None) -> Document:
+        """A document of the release in use; the version that was cited, where that or a release held before has it.
 
-    def image(self, image_id: str, release: int | None = None) -> StoredImage:
-        """A figure or a frame's thumbnail, likewise; raises NotFound."""
-        if release in (None, self._index.release):
-            return self._index.image(image_id)
-        for shard in self._shards_of(release):
+        Raises:
+            NotFound: there is no such document, or not in that version any more.
+        """
+        found = None
+        for shard in self._shards_held():
+            if document_id in shard.document_ids:
+                document = shard.document(document_id)
+                if version in (None, document.version):
+                    return document
+                found = found or document
+        if version is None or found is None:
+            raise NotFound(f"no document {document_id} in release {self._index.release}")
+        raise NotFound(
+            f"version {version} of document {document_id} is not held any more, version {found.version} is: leave out "
+            "version= to see it"
+        )
+
+    def image(self, image_id: str) -> StoredImage:
+        """A figure or a frame's thumbnail, of the latest release held that has it; raises NotFound."""
+        for shard in self._shards_held():
             if image_id in shard:
                 return shard.image(image_id)
-        raise NotFound(f"no image {image_id} in release {release}")
+        raise NotFound(f"no image {image_id} in release {self._index.release}")
 
-    def _shards_of(self, release: int | None) -> tuple[Shard, ...]:
-        shards = self._held.get(release or 0)
-        if shards is None:
-            raise NotFound(
-                f"release {release} is not held any more, {', '.join(map(str, sorted(self._held)))} are; without "
-                "release= the present version is shown"
-            )
-        return shards
+    def _shards_held(self) -> Iterator[Shard]:
+        """Of the release in use, then of those before it, the latest first."""
+        index = self._index
+        yield from index.shards
+        for number, shards in reversed(list(self._held.items())):
+            if number != index.release:
+                yield from shards
 
     def _wanted(self) -> Release:
         return self._catalogue.current() if self._pin is None else self._catalogue.get(self._pin)

@@ -71,9 +71,12 @@ def _fields(row: dict[str, Any], family: str) -> dict[str, Any]:
 
 
 def citation_url(row: dict[str, Any]) -> str | None:
-    """Where the page or section is shown with the passage marked; the whole document where there is neither."""
+    """Where the page or section is shown with the passage marked; the whole document where there is neither.
+
+    The version says which text the characters count in, whatever release is current when somebody looks.
+    """
     document = f"/v1/documents/{quote(row['document_id'], safe='')}"
-    span = f"?start={row['start']}&end={row['end']}"
+    span = f"?start={row['start']}&end={row['end']}&version={quote(row['version'], safe='')}"
     if row["page"] is not None:
         return f"{document}/pages/{row['page']}{span}"
     if row["section_id"] is not None:

@@ -19,6 +19,7 @@ def knowledge_of(family: str, variant: int) -> Knowledge:
     if not variant:
         return knowledge
     document, passages = manual(family, "variant", {"Variant": f"The variant plate of the {family} says {variant} mm."})
+    document = document.model_copy(update={"version": f"v{variant}"})
     return replace(knowledge, documents=(*knowledge.documents, document), passages=(*knowledge.passages, *passages))
 
 

@@ -195,23 +195,53 @@ def test_a_first_start_with_a_damaged_release_fails(store: ObjectStore, follow: 
         follow()
 
 
-def test_documents_of_former_releases_open_as_long_as_these_are_held(
+def test_the_cited_version_of_a_document_opens_as_long_as_its_release_is_held(
     store: ObjectStore, follow: Follow, build: Build
 ) -> None:
     publish(store, build("drive", 1))
     follower = follow()
+    first = follower.document("drive-variant")
     for n in range(2, HELD_FOR_CITATIONS + 2):
         publish(store, build("drive", n))
         follower.refresh()
-    assert "1 mm" in follower.document("drive-variant", 1).text
+    assert follower.document("drive-variant", first.version) == first
     assert f"{HELD_FOR_CITATIONS + 1} mm" in follower.document("drive-variant").text
-    assert follower.image("drive-figure-1", 1) == follower.image("drive-figure-1")
-    with pytest.raises(NotFound, match="in release 1"):
-        follower.document("nothing", 1)
+    with pytest.raises(NotFound, match="no document nothing in release 3"):
+        follower.document("nothing", first.version)
     publish(store, build("drive", 9))
     follower.refresh()
-    with pytest.raises(NotFound, match=r"release 1 is not held any more, 2, 3, 4 are; without release="):
-        follower.document("drive-variant", 1)
+    with pytest.raises(NotFound, match=r"version v1 of document drive-variant is not held any more, version v9 is"):
+        follower.document("drive-variant", first.version)
+
+
+def test_a_version_that_did_not_change_opens_in_whatever_release(
+    store: ObjectStore, follow: Follow, build: Build
+) -> None:
+    publish(store, build("drive", 1))
+    follower = follow()
+    manual = follower.document("drive-motor-manual")
+    for n in range(2, HELD_FOR_CITATIONS + 4):
+        publish(store, build("drive", n))
+        follower.refresh()
+    assert follower.document("drive-motor-manual", manual.version) == manual
+
+
+def test_an_image_that_is_gone_opens_as_long_as_its_release_is_held(
+    store: ObjectStore, follow: Follow, build: Build
+) -> None:
+    publish(store, build("drive"))
+    follower = follow()
+    figure = follower.image("drive-figure-1")
+    for _ in range(HELD_FOR_CITATIONS):
+        publish(store, build("pump"))
+        follower.refresh()
+        assert follower.image("drive-figure-1") == figure
+        publish(store, build("pump", 1))
+    follower.refresh()
+    publish(store, build("pump", 2))
+    follower.refresh()
+    with pytest.raises(NotFound, match="no image drive-figure-1 in release"):
+        follower.image("drive-figure-1")
 
 
 def test_requests_never_see_two_releases_in_one_answer_while_releases_swap(

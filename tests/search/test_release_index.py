@@ -52,9 +52,15 @@ def test_cited_spans_are_verbatim_in_the_document(index: ReleaseIndex) -> None:
 
 def test_urls_point_at_the_page_or_else_the_section(index: ReleaseIndex) -> None:
     grease = index.search(ask("how much grease")).evidence[0]
-    assert grease.url == f"/v1/documents/drive-motor-manual/pages/4?start={grease.start}&end={grease.end}"
+    assert (
+        grease.url
+        == f"/v1/documents/drive-motor-manual/pages/4?start={grease.start}&end={grease.end}&version={grease.version}"
+    )
     seal = index.search(ask("mechanical seal drips")).evidence[0]
-    assert seal.url == f"/v1/documents/pump-pump-maintenance/sections/s1?start={seal.start}&end={seal.end}"
+    assert (
+        seal.url
+        == f"/v1/documents/pump-pump-maintenance/sections/s1?start={seal.start}&end={seal.end}&version={seal.version}"
+    )
 
 
 def test_images_have_urls_that_resolve(index: ReleaseIndex) -> None:

@@ -74,8 +74,8 @@ class FakeService:
             stages_ms={"rank": 0.1},
         )
 
-    async def document(self, document_id: str) -> Document:
-        if document_id != "drive.manual.md":
+    async def document(self, document_id: str, version: str | None = None) -> Document:
+        if document_id != "drive.manual.md" or version not in (None, "0123456789ab"):
             raise NotFound(f"no document {document_id} in release 3")
         return Document(
             id=document_id,

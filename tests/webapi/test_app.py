@@ -150,7 +150,7 @@ async def test_overload_refuses_batch_first_and_keeps_a_place_for_alerts(
 
 
 async def test_a_citation_opens_with_the_passage_marked(client: httpx.AsyncClient) -> None:
-    url = "/v1/documents/drive.manual.md/sections/s1?start=9&end=48"
+    url = "/v1/documents/drive.manual.md/sections/s1?start=9&end=48&version=0123456789ab"
     view = (await client.get(url)).json()
     page = await client.get("/v1/documents/drive.manual.md/pages/1?start=9&end=48", headers={"accept": "text/html"})
     first, last = view["mark"]
@@ -163,6 +163,9 @@ async def test_a_citation_opens_with_the_passage_marked(client: httpx.AsyncClien
     "path",
     [
         "/v1/documents/none",
+        "/v1/documents/drive.manual.md?version=ba9876543210",
+        "/v1/documents/drive.manual.md/pages/1?version=ba9876543210",
+        "/v1/documents/drive.manual.md/sections/s1?version=ba9876543210",
         "/v1/documents/drive.manual.md/pages/2",
         "/v1/documents/drive.manual.md/sections/s9",
         "/v1/images/none",
