@@ -29,8 +29,8 @@ class AbstainSettings:
     words then carry only part of the question; a question that points at it ("what is this?") is always tried.
     """
 
-    bar: float = 0.3
-    sure_bar: float = 0.6
+    bar: float = 0.24
+    sure_bar: float = 0.5
     image_share: float = 0.5
     image_relief: float = 0.2
 

@@ -70,13 +70,13 @@ RELATIONS = frozenset(stem(w) for w in "because cause before after than through 
 """Stems of words whose two sides must not change places."""
 
 IMPERATIVES = frozenset(
-    "adjust align always apply bleed block bring call change check clean clear close compare confirm connect cool "
-    "cover cut decrease disconnect do drain drive ensure enter feed fill find fit flush get give grease grind "
-    "heat hold increase inform insert inspect install isolate keep leave let lift lock look loosen lower make "
-    "mark measure mount move never note open pour prepare press protect pull pump purge push put raise read "
-    "record reduce refill release remove renew repeat replace report reset rinse rotate run sample screw secure "
-    "select send set shift shut slow start stay stop store switch take test tighten track try turn use vent "
-    "verify wait warm wash wear weld wind wipe write".split()
+    "adjust align always apply bleed block bring call change check choose clean clear close compare confirm "
+    "connect cool cover cut decrease disconnect do drag drain drive ensure enter feed fill find fit flush get "
+    "give grease grind heat hold increase inform insert inspect install isolate keep leave let lift lock look "
+    "loosen lower make mark measure mount move never note open pour prepare press protect pull pump purge push "
+    "put raise read record reduce refill release remove renew repeat replace report reset rinse rotate run sample "
+    "screw secure select send set shift shut slow start stay stop store swipe switch take tap test tighten touch "
+    "track try turn use vent verify wait warm wash wear weld wind wipe write".split()
 )
 """First words of instructions."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineside.answering.citations import neutralise
-from lineside.answering.extract import ExtractSettings, RankedSentence, rank_sentences
+from lineside.answering.ranking import RankedSentence, RankSettings, rank_sentences
 from lineside.generation.contract import Message
 from lineside.schema import Evidence, LabelVote
 from lineside.search.contract import SearchResult
@@ -58,10 +58,10 @@ def build_prompt(
     telemetry: Sequence[str] = (),
     context: str = "",
     settings: PromptSettings = PromptSettings(),
-    extract_settings: ExtractSettings = ExtractSettings(),
+    ranking: RankSettings = RankSettings(),
 ) -> tuple[Message, ...]:
     """The fixed system message, then situation, text, question and order; `telemetry` holds lines of `prompt_lines`."""
-    ranked = rank_sentences(result, question, extract_settings)
+    ranked = rank_sentences(result, question, ranking)
     about = []
     seen = image_line(result.labels, settings.label_share)
     if seen:

@@ -59,8 +59,18 @@ _PROCEDURE = re.compile(
     r"\bhow (?:do|to|can|should|must|is|are|shall)\b|\bwhat (?:should|must|do|shall|can) (?:i|we|the|be|an?|you|one)\b"
     r"|\bwhat (?:is|has) to (?:be done|do)\b|\bwhat to do\b|\bsteps?\b|\bprocedure\b|\bwhat (?:action|next)\b"
     r"|\bwhat now\b"
-    r"|\bwhat (?:is|are) done\b|\bwhat happens\b|\bwhat do\b"
-    r"|\b(?:do|may|can|should|must|shall) (?:i|we|they|one)\b|\bwhere do\b|\bgood enough\b|\ball right\b"
+    r"|\bwhat (?:is|are) done\b|\bwhat happens\b|\bwhat do\b|\bwhere do\b|\bway to\b"
+)
+# Asks for a yes or no, or for a decision: rules and prohibitions answer it, a list of steps seldom does.
+_RULING = re.compile(
+    r"(?:^|[.,;:!?]\s+|\b(?:and|or|but)\s+)(?:is|are|do|does|may|can|could|should|must|shall|will|would|has|have)"
+    r" (?:i|we|they|it|he|she|one|you|this|that|these|those|there|the|an?|my|our|somebody|someone|anybody|people)\b"
+    r"|\b(?:do|may|can|should|must|shall) (?:i|we|they|one|you|people)\b|\ballowed\b|\bpermitted\b"
+    r"|\bgood enough\b|\ball right\b|\bok(?:ay)?\b|\bfine\b"
+)
+_DOCUMENT = re.compile(r"\b(?:manuals?|documents?|procedures?|guides?|described|covered|written|chapters?|sections?)\b")
+_CONDITION = re.compile(
+    r"\bwhen\b|\bfrom (?:which|what)\b|\bat (?:which|what) (?:point|time)\b|\bhow soon\b|\bunder what\b"
 )
 _CAUSE = re.compile(
     r"\bwhy\b|\bcauses?d?\b|\breasons?\b|\bwhat (?:leads|makes)\b|\bdue to\b|\bwhat is wrong\b|\bdone wrong\b"
@@ -94,6 +104,21 @@ class QuestionKind:
     identifiers: frozenset[str]
     words: frozenset[str]
     shown: bool
+    ruling: bool = False
+    condition: bool = False
+    document: bool = False
+
+    @property
+    def says(self) -> frozenset[str]:
+        """The statements that answer it, as `lineside.answering.traits` names them; quantities and parts left out."""
+        wanted = {
+            "cause": self.cause,
+            "meaning": self.meaning,
+            "action": self.procedure,
+            "ruling": self.ruling,
+            "condition": self.condition,
+        }
+        return frozenset(statement for statement, asked in wanted.items() if asked)
 
 
 @lru_cache(maxsize=2_048)
@@ -114,4 +139,7 @@ def read_question(text: str) -> QuestionKind:
         identifiers=frozenset(t.key for t in tokens if t.kind == "identifier"),
         words=frozenset(t.key for t in tokens if t.kind in ("word", "polar", "framing", "quantity")),
         shown=bool(_SHOWN.search(lower)),
+        ruling=bool(_RULING.search(lower)),
+        condition=bool(_CONDITION.search(lower)),
+        document=bool(_DOCUMENT.search(lower)),
     )

@@ -38,7 +38,7 @@ def test_a_quantity_is_no_unknown_code() -> None:
 def test_one_unknown_code_beside_a_known_one_is_tried_when_the_result_is_good() -> None:
     question = "Is P-101 the same as PX-7?"
     assert decide(search_result(question, *EVIDENCE, missing_identifiers=("px7",)), question) is None
-    doubtful = search_result(question, *EVIDENCE, missing_identifiers=("px7",), answerability=0.5)
+    doubtful = search_result(question, *EVIDENCE, missing_identifiers=("px7",), answerability=0.4)
     assert decide(doubtful, question) is not None
 
 
@@ -58,7 +58,7 @@ def test_a_question_that_points_at_a_recognised_image_is_tried() -> None:
 
 def test_a_quantity_that_no_passage_states_is_refused_when_in_doubt() -> None:
     question = "What current does the pump P-101 draw?"
-    refusal = decide(search_result(question, *EVIDENCE, answerability=0.5), question)
+    refusal = decide(search_result(question, *EVIDENCE, answerability=0.4), question)
     assert refusal is not None
     assert refusal.cause == "quantity_not_stated"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineside.answering.extract import ExtractSettings, extract, rank_sentences
+from lineside.answering.extract import ExtractSettings, extract
+from lineside.answering.selection import SelectionSettings
 from lineside.schema import AnswerSentence, LabelVote
 from tests.answering.results import search_result
 from tests.answering.support_table import EVIDENCE
@@ -66,7 +67,9 @@ def test_steps_are_joined_over_the_passages_of_their_section() -> None:
 def test_a_sentence_that_points_back_brings_what_it_points_to() -> None:
     question = "What must happen to a cracked casing?"
     text = "The casing is cast. A crack runs along the flange. It must be welded when the casing is cracked."
-    answer = _texts(extract(search_result(question, text), question, ExtractSettings(max_sentences=2)))
+    answer = _texts(
+        extract(search_result(question, text), question, ExtractSettings(selection=SelectionSettings(max_sentences=2)))
+    )
     assert answer.index("A crack runs along the flange.") + 1 == [t.startswith("It must") for t in answer].index(True)
 
 
@@ -88,13 +91,43 @@ def test_what_the_image_shows_counts_as_asked() -> None:
     assert extract(result, question)[0].citations[0].n == 2
 
 
+def test_a_whole_procedure_is_given_where_it_fits() -> None:
+    question = "How do I replace the seal?"
+    long = (
+        "A seal is a wear part. " * 12
+        + "\nReplacing the seal:\n"
+        + "\n".join(
+            f"{n}. Loosen the screw number {n} of the seal and put the screw aside on the bench." for n in range(1, 10)
+        )
+    )
+    answer = _texts(extract(search_result(question, long), question))
+    assert [t[0] for t in answer if t[0].isdigit()] == list("123456789")
+
+
+def test_the_best_sentences_come_before_the_rest_of_a_procedure() -> None:
+    question = "How do I replace the seal PN-88?"
+    answer = _texts(extract(search_result(question, "The seal has the part number PN-88.", STEPS), question))
+    assert "The seal has the part number PN-88." in answer
+
+
+def test_two_rules_that_differ_in_their_figures_are_two_statements() -> None:
+    question = "What do I do with the zones in a delay of 40 minutes?"
+    rules = (
+        "For a delay of more than 60 minutes lower the zones by 150 °C.",
+        "For a delay of 15 to 60 minutes lower the zones by 60 °C.",
+    )
+    assert set(rules) <= set(_texts(extract(search_result(question, " ".join(rules)), question)))
+
+
+def test_what_a_document_is_about_is_no_answer() -> None:
+    question = "What does the pump P-101 do?"
+    about = "This manual describes the pump P-101 and what it does."
+    answer = _texts(extract(search_result(question, f"{about} The pump P-101 cools the rolls of stand S1."), question))
+    assert answer[0] == "The pump P-101 cools the rolls of stand S1."
+
+
 def test_without_evidence_there_is_no_answer() -> None:
     assert extract(search_result("Why?"), "Why?") == []
-
-
-def test_headings_are_no_sentences() -> None:
-    result = search_result("What about the seal?", "Dry seal\nA dry seal is normal.", sections=("Dry seal",))
-    assert [r.text for r in rank_sentences(result, "What about the seal?")] == ["A dry seal is normal."]
 
 
 @given(
@@ -106,11 +139,12 @@ def test_headings_are_no_sentences() -> None:
 )
 def test_every_answer_is_verbatim_cited_and_short(texts: list[str], question: str, max_words: int) -> None:
     result = search_result(question, *texts)
-    answer = extract(result, question, ExtractSettings(max_words=max_words))
+    bounds = SelectionSettings(max_words=max_words, max_procedure_words=max_words + 20)
+    answer = extract(result, question, ExtractSettings(selection=bounds))
     assert answer
     sources = {e.n: e.text for e in result.evidence}
     for sentence in answer:
         (citation,) = sentence.citations
         assert citation.quote in sources[citation.n]
         assert sentence.text == " ".join(citation.quote.split())
-    assert len(answer) == 1 or sum(len(s.text.split()) for s in answer) <= max(max_words, 60)
+    assert len(answer) == 1 or sum(len(s.text.split()) for s in answer) <= max_words + 20

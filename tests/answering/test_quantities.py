@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lineside.answering.claims import state
 from lineside.answering.quantities import QUANTITY, read_quantity
@@ -50,3 +52,14 @@ def test_a_name_with_digits_is_no_quantity(name: str) -> None:
 
 def test_a_unit_in_a_column_header_belongs_to_its_number() -> None:
     assert "45 nm" in {t.key for t in state("Torque (Nm): 45; Bolt: M12").tokens}
+
+
+@given(st.text(alphabet="0123456789 ,.'-+±/:%abkN°C²³", max_size=20))
+def test_no_arrangement_of_figures_is_beyond_reading(text: str) -> None:
+    for match in QUANTITY.finditer(text):
+        read_quantity(match)
+    state(text)
+
+
+def test_digits_after_a_nought_are_no_thousands() -> None:
+    assert [read_quantity(m).low for m in QUANTITY.finditer("taper ratio 0 333")] == [0, 333]

@@ -1,0 +1,153 @@
+"""What can be seen of a sentence without its question: its words and codes, and what kinds of statement it makes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from lineside.analysis import (
+    STOP_WORDS,
+    canonical_identifier,
+    fold,
+    identifiers_between,
+    is_identifier,
+    stem,
+)
+from lineside.answering.lexicon import IMPERATIVES, SYNONYMS
+from lineside.answering.quantities import QUANTITY, read_quantity
+
+Facet = str
+"""A kind of statement: `cause`, `meaning`, `action`, `ruling`, `time`, `condition`; `quantity` and `part`, too."""
+
+_CHUNK = re.compile(r"[^\W_]+(?:[-./_:#+'][^\W_]+)*")
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
+_ROW = re.compile(r"^[^:;.]{1,60}: [^;]*(?:; [^:;]{1,60}: )")
+_STEP = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b|[-*•])\s*", re.IGNORECASE)
+_NUMBERED = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b)\s", re.IGNORECASE)
+_BACKWARD = re.compile(
+    r"^(?:it|its|this|these|they|them|their|that|those|such|he|she|otherwise|then|also|both|in this case|here)\b(?!:)",
+    re.IGNORECASE,
+)
+_HEADER_UNIT = re.compile(r"[(\[]([^()\[\]\d\s]{1,8})[)\]]:\s*(-?\d[\d.,]*)")
+_ABOUT_DOCUMENT = re.compile(
+    r"^(?:this|the present) (?:manual|guide|procedure|instruction|document|section|chapter|book|paper|report)\b"
+    r"|\b(?:is|are) (?:described|covered|treated|explained|discussed) (?:in|by)\b|^see\b.{0,60}$",
+    re.IGNORECASE,
+)
+_INSTRUCTIONS = "|".join(["do not", "never", *sorted(IMPERATIVES)])
+_STATEMENTS: tuple[tuple[Facet, re.Pattern[str]], ...] = (
+    (
+        "cause",
+        re.compile(
+            r"\b(?:because|caused? by|causes?|due to|reason|results? (?:from|in)|leads? to|points? to|comes? from"
+            r"|means? that|arises? from)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    ("meaning", re.compile(r"\b(?:means?|meaning|indicates?|shows?|points? to|signals?|sign of|stands? for)\b", re.I)),
+    (
+        "action",
+        re.compile(
+            rf"(?:^|[,;:]\s+(?:then\s+|and\s+)?)(?:{_INSTRUCTIONS})\b"
+            r"|\b(?:must|is to be|are to be|has to|have to|should)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "ruling",
+        re.compile(
+            r"\b(?:must|may|should|has to|have to|cannot|never|only|do not|nobody|forbidden|permitted|allowed|released?"
+            r"|blocked|rejected|passed|normal|harmless|dangerous|safe|enough|no action|needs? no|asks? for no"
+            r"|(?:nothing|no work) (?:needs|has|is)|not needed|no longer)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "time",
+        re.compile(
+            r"\b(?:every|daily|weekly|monthly|quarterly|yearly|annually|each shift|once a|twice a"
+            r"|per (?:shift|day|week))\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "condition",
+        re.compile(
+            r"\b(?:when|whenever|until|unless|after|before|as soon as|once|if|above|below|from .{1,20} on|within)\b",
+            re.I,
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """`keys`: stems of content words, numbers, and identifiers marked `#`; equal for synonyms. `exact`: the numbers
+    and identifiers among them. `says`: statements.
+
+    `row`: a table row. `step`: an item of a list, `numbered` one with a number. `caption`: no sentence's end.
+    `backward`: begins by pointing back ("It must ..."). `lead_in`: ends in a colon. `about_document`: says what the
+    document is about and nothing of the thing. `bare`: too short to say anything alone.
+    """
+
+    keys: frozenset[str]
+    exact: frozenset[str]
+    says: frozenset[Facet]
+    words: int
+    row: bool
+    step: bool
+    numbered: bool
+    caption: bool
+    backward: bool
+    lead_in: bool
+    about_document: bool
+    bare: bool
+
+
+@lru_cache(maxsize=16_384)
+def traits(text: str) -> Traits:
+    """The traits of one sentence."""
+    row = _ROW.match(text) is not None
+    step = _STEP.match(text)
+    plain = text[step.end() :] if step else text
+    ended = plain.rstrip()[-1:]
+    keys = term_keys(text)
+    words = len(text.split())
+    return Traits(
+        keys=keys,
+        exact=frozenset(key for key in keys if key[0] == "#" or key.isdigit()),
+        says=frozenset(facet for facet, pattern in _STATEMENTS if pattern.search(plain)),
+        words=words,
+        row=row,
+        step=step is not None,
+        numbered=_NUMBERED.match(text) is not None,
+        caption=not (ended in (".", "!", "?", ":", ";", ")", '"') or row or step is not None),
+        backward=_BACKWARD.match(text) is not None,
+        lead_in=ended == ":",
+        about_document=_ABOUT_DOCUMENT.search(text) is not None,
+        bare=len(keys) < 3 and not row,
+    )
+
+
+@lru_cache(maxsize=4_096)
+def term_keys(text: str) -> frozenset[str]:
+    """Stems of the content words of a text, its numbers, and its identifiers, those that a range implies included."""
+    found: set[str] = set()
+    for chunk in _CHUNK.findall(fold(text)):
+        if is_identifier(chunk):
+            found.add("#" + canonical_identifier(chunk.replace("'", "")))
+            continue
+        for word in _PIECE.findall(chunk):
+            if (word not in STOP_WORDS and len(word) > 1) or word.isdigit():
+                root = stem(word)
+                found.add(SYNONYMS.get(root, root))
+    found.update("#" + name for name in identifiers_between(text))
+    return frozenset(found)
+
+
+@lru_cache(maxsize=8_192)
+def measures(text: str) -> frozenset[str]:
+    """Classes of the quantities that a text states ("torque", "time"), "" for a bare number."""
+    plain = _HEADER_UNIT.sub(r" \2 \1", fold(text))
+    return frozenset(read_quantity(match).kind for match in QUANTITY.finditer(plain))
