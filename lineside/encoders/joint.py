@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedModel
 
+from lineside.encoders.model_folder import joint_fingerprint, model_directory
 from lineside.encoders.runtime import (
     Compiled,
     compile_module,
-    fingerprint,
     length_batches,
-    model_directory,
     quiet,
     torch_dtype,
     unit_rows,
@@ -186,6 +185,6 @@ def load_joint_encoder(path: str | Path, *, runtime: Runtime = Runtime()) -> Joi
         model,
         AutoTokenizer.from_pretrained(folder, local_files_only=True) if hasattr(model, "get_text_features") else None,
         AutoImageProcessor.from_pretrained(folder, local_files_only=True),
-        fingerprint=fingerprint(folder, role="joint"),
+        fingerprint=joint_fingerprint(folder),
         runtime=runtime,
     )

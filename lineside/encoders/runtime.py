@@ -1,12 +1,10 @@
-"""Makes torch modules into functions of NumPy arrays on an engine, and tells what a model folder computes."""
+"""Makes torch modules into functions of NumPy arrays on an engine."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,15 +12,11 @@ from numpy.typing import NDArray
 from transformers.utils import logging as transformers_logging
 
 from lineside.encoders.settings import Runtime
-from lineside.errors import ConfigurationError
 
 Compiled = Callable[..., list[NDArray[np.float32]]]
 
 # Tracing changes state of the whole process: two encoders must not be compiled at the same time.
 _COMPILING = threading.Lock()
-
-# Files that decide which vectors come out of a model folder.
-_DEFINING_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
 
 
 def torch_dtype(runtime: Runtime) -> torch.dtype:
@@ -89,35 +83,6 @@ def quiet() -> None:
     """Keeps transformers' progress bars and remarks about checkpoints out of the console."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-
-
-def model_directory(path: str | Path) -> Path:
-    """The folder of a model, checked.
-
-    Raises:
-        ConfigurationError: there is no model folder at `path`.
-    """
-    folder = Path(path)
-    if not (folder / "config.json").is_file():
-        raise ConfigurationError(
-            f"no model at {folder}: expected a Hugging Face folder with config.json "
-            "(run `make setup` for the demo's models, or set the path to your own)"
-        )
-    return folder
-
-
-def fingerprint(folder: Path, *, role: str) -> str:
-    """16 hex digits that change whenever the vectors of the model in `folder` may change.
-
-    Engine, device and precision are left out on purpose: their vectors of one model agree and share an index.
-    """
-    digest = hashlib.sha256(role.encode())
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.suffix in _DEFINING_SUFFIXES:
-            digest.update(file.relative_to(folder).as_posix().encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:16]
 
 
 def length_batches(

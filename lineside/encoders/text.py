@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from lineside.encoders.model_folder import DEFAULT_MAX_TOKENS, model_directory, text_fingerprint
 from lineside.encoders.runtime import (
     Compiled,
     compile_module,
-    fingerprint,
     length_batches,
-    model_directory,
     quiet,
     torch_dtype,
     unit_rows,
@@ -41,7 +40,7 @@ class TextEncoder:
         tokenizer: PreTrainedTokenizerBase,
         *,
         fingerprint: str,
-        max_tokens: int = 256,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
         runtime: Runtime = Runtime(),
     ) -> None:
         self.model = model
@@ -108,7 +107,9 @@ class _MeanPooled(torch.nn.Module):
         return mean_pool(states, attention_mask)
 
 
-def load_text_encoder(path: str | Path, *, max_tokens: int = 256, runtime: Runtime = Runtime()) -> TextEncoder:
+def load_text_encoder(
+    path: str | Path, *, max_tokens: int = DEFAULT_MAX_TOKENS, runtime: Runtime = Runtime()
+) -> TextEncoder:
     """Loads a BERT-like sentence encoder from a Hugging Face folder; nothing is fetched and no code of it is run.
 
     Raises:
@@ -121,7 +122,7 @@ def load_text_encoder(path: str | Path, *, max_tokens: int = 256, runtime: Runti
     return TextEncoder(
         model,
         tokenizer,
-        fingerprint=fingerprint(folder, role=f"text:mean:{max_tokens}"),
+        fingerprint=text_fingerprint(folder, max_tokens),
         max_tokens=max_tokens,
         runtime=runtime,
     )
