@@ -114,16 +114,18 @@ class Catalogue:
             self._move(release, base=base, by=by, why=note)
         return release
 
-    def activate(self, number: int, *, by: str | None = None, why: str = "") -> Release:
-        """Makes an existing release current: the way forward and the way back.
+    def activate(
+        self, number: int, *, base: int | Base | None = Base.ANY, by: str | None = None, why: str = ""
+    ) -> Release:
+        """Makes an existing release current: the way forward and the way back. `base`: as in `publish`.
 
         Raises:
             NotFound: there is no such release.
             DataError: one of its shards is not there.
-            Conflict: it is being pruned.
+            Conflict: it is being pruned, or another release than `base` is current.
         """
         release = self.get(number)
-        self._move(release, base=Base.ANY, by=by, why=why)
+        self._move(release, base=base, by=by, why=why)
         return release
 
     def rollback(self, *, by: str | None = None, why: str = "") -> Release:

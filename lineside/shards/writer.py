@@ -83,8 +83,11 @@ def write_shard(
     vectors: ShardVectors,
     fingerprints: Mapping[str, str],
     settings: ShardSettings | None = None,
+    images_are_thumbnails: bool = False,
 ) -> ShardRef:
     """Writes `out_root/<id>/`; the same content gives the same id, in whatever order it is given.
+
+    With `images_are_thumbnails` the images have been through `images.thumbnail` with these settings and are kept.
 
     The directory appears whole or not at all: it is written beside its place and renamed. A shard that is already
     there is kept.
@@ -98,7 +101,7 @@ def write_shard(
     out_root.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=out_root))
     try:
-        manifest = _write_files(temporary, content, fingerprints, settings)
+        manifest = _write_files(temporary, content, fingerprints, settings, images_are_thumbnails)
         write_manifest(manifest, temporary / MANIFEST_NAME)
         target = out_root / manifest.id
         temporary.chmod(0o755)
@@ -225,10 +228,11 @@ def _write_files(
     content: _Content,
     fingerprints: Mapping[str, str],
     settings: ShardSettings,
+    images_are_thumbnails: bool,
 ) -> Manifest:
     items: list[Passage | Figure | Frame] = [*content.passages, *content.figures, *content.frames]
     by_id = {d.id: d for d in content.documents}
-    names = _write_images(directory, content, settings)
+    names = _write_images(directory, content, settings, images_are_thumbnails)
     write_table(
         row_table(content.passages, content.figures, content.frames, by_id, names),
         directory / "passages.arrow",
@@ -275,10 +279,15 @@ def _write_files(
     return manifest.model_copy(update={"id": shard_id(manifest.model_dump(mode="json"))})
 
 
-def _write_images(directory: Path, content: _Content, settings: ShardSettings) -> list[str | None]:
+def _write_images(
+    directory: Path, content: _Content, settings: ShardSettings, are_thumbnails: bool
+) -> list[str | None]:
     encoded: list[bytes | None] = [None] * len(content.passages)
     pictures: list[Figure | Frame] = [*content.figures, *content.frames]
     for item in pictures:
+        if are_thumbnails:
+            encoded.append(item.image)
+            continue
         longest = settings.figure_max_px if isinstance(item, Figure) else settings.frame_max_px
         try:
             small = thumbnail(
