@@ -21,7 +21,8 @@ from demo.prepare_models import lineside_home
 from demo.render_frames import write_frames
 from demo.render_manuals import render_manuals
 from index_builder.build import build_release
-from lineside.encoders import Runtime, load_joint_encoder, load_text_encoder
+from index_builder.settings import ModelSettings
+from lineside.encoders import Runtime
 from lineside.errors import LinesideError
 from lineside.releases import Catalogue
 
@@ -59,17 +60,18 @@ def build(home: Path, *, force: bool = False) -> bool:
     written = render_manuals(_ROOT / "knowledge", figures, source)
     _say(f"{len(written)} documents; rendering camera frames")
     count = write_frames(source / "frames", processes=os.cpu_count() or 1)
-    _say(f"{count} frames; loading the encoders")
+    _say(f"{count} frames")
     runtime = Runtime(threads=os.cpu_count() or 1)
-    text = load_text_encoder(models / "minilm", runtime=runtime)
-    joint = load_joint_encoder(models / "joint-demo", runtime=runtime)
+    text = ModelSettings(folder=models / "minilm", runtime=runtime)
+    joint = ModelSettings(folder=models / "joint-demo", runtime=runtime)
     report = build_release(source, Catalogue(store), text, joint, note="demo plant", progress=_say)
-    for line in (*report.errors, *report.warnings):
-        print(f"  ! {line}", file=sys.stderr)
+    for row in (*report.errors, *report.warnings):
+        print(f"  ! {row}", file=sys.stderr)
     stamp.write_text(inputs)
+    counts = report.counts
     print(
-        f"Release {report.release.number}: {report.documents} documents, {report.passages} passages, "
-        f"{report.figures} figures, {report.frames} frames in {time.monotonic() - started:.0f} s."
+        f"Release {report.release.number}: {counts.documents} documents, {counts.passages} passages, "
+        f"{counts.figures} figures, {counts.frames} frames in {time.monotonic() - started:.0f} s."
     )
     return True
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from index_builder.build import build_release
+from index_builder.settings import ModelSettings
 from lineside.encoders import TextEncoder, load_text_encoder
 from lineside.errors import ConfigurationError, NotFound
 from lineside.local import LocalApplication, check_fingerprints
@@ -42,13 +43,13 @@ def encoder(models_dir: Path) -> TextEncoder:
 
 
 @pytest.fixture(scope="module")
-def catalogue(encoder: TextEncoder, tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+def catalogue(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     root = tmp_path_factory.mktemp("local")
     for family, text in (("pump", PUMP), ("press", PRESS)):
         (root / "source" / family).mkdir(parents=True)
         (root / "source" / family / "manual.md").write_text(text, encoding="utf-8")
     catalogue = Catalogue(root / "store")
-    build_release(root / "source", catalogue, encoder, None)
+    build_release(root / "source", catalogue, ModelSettings(folder=models_dir / "minilm"), None, isolated=False)
     return catalogue
 
 
@@ -124,13 +125,13 @@ def test_an_image_encoder_is_refused_where_the_release_has_no_image_vectors(appl
 
 
 def test_refresh_follows_the_catalogue_forward_and_back(
-    application: LocalApplication, catalogue: Catalogue, encoder: TextEncoder, tmp_path: Path
+    application: LocalApplication, catalogue: Catalogue, models_dir: Path, tmp_path: Path
 ) -> None:
     first = application.index.release
     assert not application.refresh()
     (tmp_path / "pump").mkdir()
     (tmp_path / "pump" / "manual.md").write_text(PUMP.replace("47 Nm", "52 Nm"), encoding="utf-8")
-    build_release(tmp_path, catalogue, encoder, None)
+    build_release(tmp_path, catalogue, ModelSettings(folder=models_dir / "minilm"), None, isolated=False)
     try:
         assert application.refresh()
         answer = ask(application, "What torque do the coupling bolts of the rinse pump get?")

@@ -19,7 +19,7 @@ import yaml
 
 from demo.render_frames import INDEXED, render_frame
 from index_builder.build import build_release
-from lineside.encoders import load_joint_encoder, load_text_encoder
+from index_builder.settings import ModelSettings
 from lineside.releases import Catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,8 +103,8 @@ def publish(home: Path, models: Path, limit: int) -> int:
             render_frame(label, seed).save(frames / name)
             rows.append(f"{name},{label},drive,CAM-1,2026-01-01T00:00:00Z,{label.replace('-', ' ')}")
     (frames / "labels.csv").write_text("\n".join(rows) + "\n")
-    text, joint = load_text_encoder(models / "minilm"), load_joint_encoder(models / "joint-demo")
-    return build_release(source, Catalogue(home / "store"), text, joint).release.number
+    text, joint = (ModelSettings(folder=models / name) for name in ("minilm", "joint-demo"))
+    return build_release(source, Catalogue(home / "store"), text, joint, isolated=False).release.number
 
 
 def free_ports(count: int) -> list[int]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from index_builder.build import BuildReport, build_release
+from index_builder.encode import Encoders, Rows
+from index_builder.settings import BuildSettings, JobSettings, ModelSettings
 from lineside.encoders import JointEncoder, Runtime, TextEncoder, load_joint_encoder, load_text_encoder
+from lineside.releases import Catalogue
 from tests.encoders.models import save_clip, save_tiny_vit, tiny_clip_config
 
-REFERENCE = Runtime(engine="torch", dtype="float32", max_batch=4)
+# The production engine: only with it a vector has the same bits in whatever batch it is encoded.
+REFERENCE = Runtime(engine="openvino", dtype="float32", max_batch=4)
 
 PUMP = """# Pump manual
 
@@ -58,17 +67,102 @@ def write_plant(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def text(models_dir: Path) -> TextEncoder:
-    return load_text_encoder(models_dir / "minilm", runtime=REFERENCE)
+def text(models_dir: Path) -> ModelSettings:
+    return ModelSettings(folder=models_dir / "minilm", runtime=REFERENCE)
 
 
 @pytest.fixture(scope="session")
-def joint(tmp_path_factory: pytest.TempPathFactory) -> JointEncoder:
+def joint(tmp_path_factory: pytest.TempPathFactory) -> ModelSettings:
     """CLIP with random weights."""
-    return load_joint_encoder(save_clip(tmp_path_factory.mktemp("m") / "clip", tiny_clip_config()), runtime=REFERENCE)
+    folder = save_clip(tmp_path_factory.mktemp("m") / "clip", tiny_clip_config())
+    return ModelSettings(folder=folder, runtime=REFERENCE)
 
 
 @pytest.fixture(scope="session")
-def vision(tmp_path_factory: pytest.TempPathFactory) -> JointEncoder:
+def vision(tmp_path_factory: pytest.TempPathFactory) -> ModelSettings:
     """A backbone without text tower."""
-    return load_joint_encoder(save_tiny_vit(tmp_path_factory.mktemp("m") / "vit"), runtime=REFERENCE)
+    return ModelSettings(folder=save_tiny_vit(tmp_path_factory.mktemp("m") / "vit"), runtime=REFERENCE)
+
+
+@pytest.fixture(scope="session")
+def text_encoder(text: ModelSettings) -> TextEncoder:
+    return load_text_encoder(text.folder, runtime=REFERENCE)
+
+
+@pytest.fixture(scope="session")
+def joint_encoder(joint: ModelSettings) -> JointEncoder:
+    return load_joint_encoder(joint.folder, runtime=REFERENCE)
+
+
+@pytest.fixture(scope="session")
+def vision_encoder(vision: ModelSettings) -> JointEncoder:
+    return load_joint_encoder(vision.folder, runtime=REFERENCE)
+
+
+@dataclass
+class Plant:
+    """A source, a store, and loaded encoders that count what they are given."""
+
+    source: Path
+    store: Path
+    text: ModelSettings
+    joint: ModelSettings | None
+    encoders: CountingEncoders
+    settings: BuildSettings = field(default_factory=BuildSettings)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.store)
+
+    def job(self, **changes: Any) -> JobSettings:
+        return JobSettings(
+            source=str(self.source),
+            store=str(self.store),
+            text=self.text,
+            joint=self.joint,
+            build=self.settings,
+            **changes,
+        )
+
+    def build(self, *, isolated: bool = False, note: str = "") -> BuildReport:
+        return build_release(
+            self.source,
+            self.catalogue,
+            self.text,
+            self.joint,
+            settings=self.settings,
+            encoders=self.encoders,
+            isolated=isolated,
+            note=note,
+        )
+
+
+class CountingEncoders(Encoders):
+    """Remembers every text and image that was encoded, by space; the probes of empty spaces left out."""
+
+    def __init__(self, text: TextEncoder, joint: JointEncoder | None) -> None:
+        super().__init__(cast(JobSettings, None), text, joint)
+        self.seen: Counter[tuple[str, object]] = Counter()
+
+    def texts(self, texts: Sequence[str], *, joint: bool) -> Rows:
+        if texts != ["probe"]:
+            self.seen.update(("joint" if joint else "text", text) for text in texts)
+        return super().texts(texts, joint=joint)
+
+    def images(self, images: Sequence[bytes]) -> tuple[Rows, list[int]]:
+        self.seen.update(("image", image) for image in images)
+        return super().images(images)
+
+    @property
+    def joint(self) -> JointEncoder:
+        assert self._joint is not None
+        return self._joint
+
+
+@pytest.fixture
+def plant(
+    tmp_path: Path, text: ModelSettings, joint: ModelSettings, text_encoder: TextEncoder, joint_encoder: JointEncoder
+) -> Plant:
+    """The small plant, not yet indexed, in folders of the test's own."""
+    source = write_plant(tmp_path / "source")
+    return Plant(source, tmp_path / "store", text, joint, CountingEncoders(text_encoder, joint_encoder))
