@@ -28,7 +28,7 @@ from lineside.shards import write_shard
 
 _PASSAGE_TOKENS = 160
 _SENTENCE = re.compile(r"^[A-Z][^|`<>{}\n]{60,}[.]$", re.MULTILINE)
-_ADDED = " Check this again after every change of the tool."
+_ADDED = " Check this again after every change of tool Q{number}."  # each with a word that was not there before
 
 
 class _Remembering:
@@ -109,8 +109,8 @@ def _edit(source: Path, wanted: int, *, scattered: bool) -> int:
         ends = list(_paragraph_ends(text))[: 1 if scattered else left]
         if not ends:
             continue
-        for end in reversed(ends):
-            text = text[:end] + _ADDED + text[end:]
+        for number, end in enumerate(reversed(ends), edited * 1_000):
+            text = text[:end] + _ADDED.format(number=number) + text[end:]
         path.write_text(text, encoding="utf-8")
         edited, left = edited + 1, left - len(ends)
         if left <= 0:

@@ -32,7 +32,13 @@ def wrap_data_key(data_key: bytes, public_key: str, *, gateway: str, family: str
     Raises:
         ConfigurationError: that is no public key.
     """
-    wrapped = _SUITE.encrypt(data_key, _public_key(public_key, gateway), info=_info(gateway, family, epoch))
+    try:
+        key = X25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+        wrapped = _SUITE.encrypt(data_key, key, info=_info(gateway, family, epoch))
+    except (ValueError, binascii.Error):
+        raise ConfigurationError(
+            f"the public key of gateway {gateway} is none: it is 32 bytes in base64, as `lineside keys gateway` prints"
+        ) from None
     return base64.b64encode(wrapped).decode()
 
 
@@ -69,15 +75,6 @@ class GatewayIdentity:
 def check_public_key(public_key: str, gateway: str) -> None:
     """Raises ConfigurationError where it is no base64 of 32 bytes, or a point that any key agrees with."""
     wrap_data_key(bytes(KEY_BYTES), public_key, gateway=gateway, family="", epoch=0)
-
-
-def _public_key(text: str, gateway: str) -> X25519PublicKey:
-    try:
-        return X25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
-    except (ValueError, binascii.Error):
-        raise ConfigurationError(
-            f"the public key of gateway {gateway} is no base64 of 32 bytes: `lineside keys gateway` prints it"
-        ) from None
 
 
 def _info(gateway: str, family: str, epoch: int) -> bytes:

@@ -116,16 +116,17 @@ class StateFile:
     def add_document(self, data: bytes) -> str:
         """Keeps a signed document; gives its SHA-256."""
         sha256 = hashlib.sha256(data).hexdigest()
-        if not self.has_document(sha256):
+        if self.find_document(sha256) is None:
             write_durably(self._documents / sha256, data)
         return sha256
 
-    def has_document(self, sha256: str) -> bool:
-        """Whether a document is here and intact."""
+    def find_document(self, sha256: str) -> bytes | None:
+        """A document by its SHA-256; None where it is not here, or damaged."""
         try:
-            return hashlib.sha256((self._documents / sha256).read_bytes()).hexdigest() == sha256
+            data = (self._documents / sha256).read_bytes()
         except OSError:
-            return False
+            return None
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
     def document(self, held: Held, path: str) -> bytes:
         """A document of a release that is held.
@@ -133,13 +134,9 @@ class StateFile:
         Raises:
             IntegrityError: it is missing or damaged.
         """
-        sha256 = held.documents.get(path)
-        try:
-            data = b"" if sha256 is None else (self._documents / sha256).read_bytes()
-        except OSError as error:
-            raise IntegrityError(f"{path} of release {held.release} is missing on this gateway: {error}") from error
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise IntegrityError(f"{path} of release {held.release} is damaged on this gateway")
+        data = self.find_document(held.documents.get(path, ""))
+        if data is None:
+            raise IntegrityError(f"{path} of release {held.release} is missing or damaged on this gateway")
         return data
 
     def release(self, held: Held) -> ReleaseRecord:

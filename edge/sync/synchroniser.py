@@ -225,11 +225,11 @@ class Synchroniser:
             self._root,
             max_metadata_bytes=self.settings.max_metadata_bytes,
         )
-        record = parse_record(self._fetch_document(targets, RELEASE), ReleaseRecord, RELEASE)
+        record_sha256, data = self._document(targets, RELEASE)
+        record = parse_record(data, ReleaseRecord, RELEASE)
         attempt.publication = record.publication
         if record.publication < state.seen:
             raise IntegrityError(f"publication {record.publication} is older than {state.seen}, which was seen before")
-        record_sha256 = targets.sha256(RELEASE) or ""
         if record_sha256 in state.rejected:
             return "unchanged", f"publication {record.publication} failed here: {state.rejected[record_sha256]}"
         candidate = self._candidate(targets, record)
@@ -253,8 +253,13 @@ class Synchroniser:
         self._switch(candidate)
         return "applied", ""
 
-    def _fetch_document(self, targets: VerifiedTargets, path: str) -> bytes:
-        return targets.read(path, self.settings.max_index_bytes)
+    def _document(self, targets: VerifiedTargets, path: str) -> tuple[str, bytes]:
+        """SHA-256 and content of a signed document: from this disk when it is there, else fetched and kept."""
+        sha256 = targets.sha256(path)
+        data = None if sha256 is None else self._file.find_document(sha256)
+        if data is None:
+            data = targets.read(path, self.settings.max_index_bytes)
+        return self._file.add_document(data), data
 
     def _candidate(self, targets: VerifiedTargets, record: ReleaseRecord) -> Held:
         """The release that the store offers this gateway, its documents kept."""
@@ -264,19 +269,14 @@ class Synchroniser:
                 f"gateway {self.settings.gateway} may read nothing of publication {record.publication}: it was "
                 "revoked, or its key was never given to the publisher"
             )
-        access = parse_record(self._fetch_document(targets, path), AccessRecord, path)
+        access = parse_record(self._document(targets, path)[1], AccessRecord, path)
         if access.gateway != self.settings.gateway:
             raise IntegrityError(f"{path} is the access of {access.gateway}")
         wanted = set(access.keys) if self.settings.families is None else set(self.settings.families)
         if lacking := sorted(wanted - set(access.keys)):
             raise IntegrityError(f"gateway {self.settings.gateway} may not read {', '.join(lacking)}")
         paths = [RELEASE, path, *map(index_path, sorted(wanted)), *map(model_path, self.settings.models)]
-        documents = {}
-        for document in paths:
-            sha256 = targets.sha256(document)
-            if sha256 is None or not self._file.has_document(sha256):
-                sha256 = self._file.add_document(self._fetch_document(targets, document))
-            documents[document] = sha256
+        documents = {document: self._document(targets, document)[0] for document in paths}
         return Held(
             publication=record.publication, release=record.release, applied=datetime.now(UTC), documents=documents
         )

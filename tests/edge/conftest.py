@@ -26,7 +26,7 @@ def plant(published: Plant, tmp_path: Path) -> Plant:
     """A copy of the published plant, for the test to change."""
     copy = object.__new__(Plant)
     copy.__dict__.update(published.__dict__)
-    copy.root = tmp_path
+    copy.root, copy.shards = tmp_path, dict(published.shards)
     copy.store, copy.first = published.store.copy(), published.first.copy()
     shutil.copytree(published.root / "keys", tmp_path / "keys")
     copy.reopen()
