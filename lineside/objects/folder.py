@@ -113,6 +113,14 @@ class FolderStore:
                 except OSError:  # not empty, or gone already
                     break
 
+    def sweep(self, before: datetime) -> None:
+        """Removes what writers that were killed have left unfinished, where it is older than `before`."""
+        with self._errors(""):
+            for folder, _, files in list(os.walk(self.root)):
+                for path in (Path(folder), *(Path(folder, name) for name in files)):
+                    if path.name.startswith(_TEMPORARY) and path.lstat().st_mtime < before.timestamp():
+                        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
     def path(self, key: str) -> Path:
         """Where an object lies, or would lie."""
         return self.root / check_key(key)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from lineside.errors import Conflict, InvalidRequest
-from lineside.objects import ObjectInfo
+from lineside.objects import FolderStore, ObjectInfo
 from lineside.releases.catalogue import ABANDONED_AFTER, Catalogue, release_key
 from lineside.releases.records import Pointer, Removal
 from lineside.releases.upload import shard_key
@@ -60,6 +60,8 @@ def prune(catalogue: Catalogue, keep: int, grace: timedelta = DEFAULT_GRACE) -> 
         NotFound, DataError: as `plan_prune`.
         Conflict: another prune is under way, or the catalogue keeps changing.
     """
+    if isinstance(catalogue.store, FolderStore):
+        catalogue.store.sweep(datetime.now(UTC) - max(grace, DEFAULT_GRACE))
     for _ in range(_PLANS):
         pointer, etag = catalogue.pointer_with_etag()
         if pointer.removing is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from lineside.errors import StoreUnavailable
-from lineside.objects import open_store
+from lineside.objects import FolderStore, open_store
 
 
 def test_nothing_but_objects_is_left_and_deleted_folders_go(tmp_path: Path) -> None:
@@ -42,3 +43,19 @@ def test_a_failed_write_leaves_the_old_object_and_no_file(tmp_path: Path, monkey
             store.put("a", b"new")
     assert store.get("a")[0] == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_killed_writers_left_is_swept_when_it_is_old(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.put("shards/a", b"1")
+    for name in ("old", "young"):
+        folder = tmp_path / "shards" / f".writing-{name}"
+        folder.mkdir()
+        (folder / "text.faiss").write_bytes(b"half")
+        (tmp_path / f".writing-{name}").write_bytes(b"half")
+    for path in (tmp_path / "shards" / ".writing-old", tmp_path / ".writing-old"):
+        os.utime(path, (0, 0))
+    store.sweep(datetime.now(UTC) - timedelta(hours=1))
+    left = {path.name for path in tmp_path.rglob("*") if path.name.startswith(".writing-")}
+    assert left == {".writing-young"}
+    assert store.get("shards/a")[0] == b"1"
