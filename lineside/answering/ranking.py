@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lineside.answering.questions import QuestionKind, read_question
-from lineside.answering.traits import Facet, Traits, measures, term_keys, traits
+from lineside.answering.traits import Facet, Traits, measures, states, term_keys, traits
 from lineside.schema import Evidence, LabelVote
 from lineside.search.contract import ScoredSentence, SearchResult
 from lineside.search.question import asks_about_event
@@ -268,12 +268,12 @@ def _heading_keys(source: Evidence) -> frozenset[str]:
 
 def _facets(text: str, seen: Traits, kind: QuestionKind) -> frozenset[Facet]:
     """Which of the things asked for a sentence gives."""
-    facets = set(kind.says & seen.says)
-    if kind.cause and "meaning" in seen.says:
+    facets = {facet for facet in kind.says if states(text, facet)}
+    if kind.cause and states(text, "meaning"):
         facets.add("cause")
     if kind.quantity:
         measured = measures(text)
-        if kind.units & measured or ("time" in kind.units and "time" in seen.says) or (measured and not kind.units):
+        if kind.units & measured or (measured and not kind.units) or ("time" in kind.units and states(text, "time")):
             facets.add("quantity")
     if kind.part and any(key.startswith("#") and key not in kind.identifiers for key in seen.keys):
         facets.add("part")

@@ -72,6 +72,24 @@ def select(
     return selection.in_order()
 
 
+@dataclass(slots=True)
+class _Candidate:
+    """A ranked sentence that is not chosen yet, with what the chosen ones do to it."""
+
+    ranked: RankedSentence
+    place: Evidence
+    overlap: float = 0.0
+    beside: float = 0.0
+
+    def follow(self, line: Line, place: Evidence, settings: SelectionSettings) -> None:
+        """Takes a newly chosen line into account."""
+        r = self.ranked
+        self.overlap = max(self.overlap, _overlap(r.traits, line.traits))
+        if not r.traits.row and _same_section(self.place, place):
+            near = line.evidence == r.evidence and _gap(line.span, Span(r.start, r.end)) <= _BESIDE
+            self.beside = max(self.beside, settings.same_section + (settings.adjacent if near else 0.0))
+
+
 class _Selection:
     """Picks greedily: relevance, less overlap with what is chosen (maximal marginal relevance, Carbonell and Goldstein
     1998), less what is asked for but already given."""
@@ -82,7 +100,8 @@ class _Selection:
         self._settings = settings
         self._evidence = evidence
         self._best = ranked[0].score
-        self._pool = list(ranked)
+        least = settings.low_share * self._best - settings.same_section - settings.adjacent
+        self._pool = [_Candidate(r, evidence[r.evidence]) for r in ranked if r.score >= least]
         self._chosen: dict[str, Line] = {}
         self._given: set[str] = set()
         self._words = 0
@@ -120,11 +139,11 @@ class _Selection:
     def _take_next(self, share: float | None) -> bool:
         """Takes the best of the pool that fits; False where none reaches its share of the best score."""
         while self._pool:
-            gains = [self._gain(r) for r in self._pool]
+            gains = [self._gain(candidate) for candidate in self._pool]
             at = max(range(len(gains)), key=gains.__getitem__)
             if share is not None and gains[at] < share * self._best:
                 return False
-            r = self._pool.pop(at)
+            r = self._pool.pop(at).ranked
             if self._take(_with_context(r, self._evidence[r.evidence]), force=not self._chosen):
                 self._given |= r.facets
                 return True
@@ -141,25 +160,18 @@ class _Selection:
             words = new[0].traits.words
         for line in new:
             self._chosen[line.key] = line
+            for candidate in self._pool:
+                candidate.follow(line, self._evidence[line.evidence], self._settings)
         self._words += words
         return True
 
-    def _gain(self, r: RankedSentence) -> float:
-        settings, place = self._settings, self._evidence[r.evidence]
-        section = adjacent = 0.0
-        overlap = 0.0
-        for line in self._chosen.values():
-            overlap = max(overlap, _overlap(r.traits, line.traits))
-            if not r.traits.row and _same_section(place, self._evidence[line.evidence]):
-                section = settings.same_section
-                if line.evidence == r.evidence and _gap(line.span, Span(r.start, r.end)) <= _BESIDE:
-                    adjacent = settings.adjacent
+    def _gain(self, candidate: _Candidate) -> float:
+        settings, r = self._settings, candidate.ranked
         return (
             r.score
-            + section
-            + adjacent
+            + candidate.beside
             - settings.given_facet * len(r.facets & self._given)
-            - settings.redundancy * self._best * overlap
+            - settings.redundancy * self._best * candidate.overlap
         )
 
     def in_order(self) -> list[tuple[int, Span]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -36,55 +37,39 @@ _ABOUT_DOCUMENT = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTIONS = "|".join(["do not", "never", *sorted(IMPERATIVES)])
-_STATEMENTS: tuple[tuple[Facet, re.Pattern[str]], ...] = (
-    (
-        "cause",
-        re.compile(
-            r"\b(?:because|caused? by|causes?|due to|reason|results? (?:from|in)|leads? to|points? to|comes? from"
-            r"|means? that|arises? from)\b",
-            re.IGNORECASE,
-        ),
+_STATEMENTS: Mapping[Facet, re.Pattern[str]] = {
+    "cause": re.compile(
+        r"\b(?:because|caused? by|causes?|due to|reason|results? (?:from|in)|leads? to|points? to|comes? from"
+        r"|means? that|arises? from)\b",
+        re.IGNORECASE,
     ),
-    ("meaning", re.compile(r"\b(?:means?|meaning|indicates?|shows?|points? to|signals?|sign of|stands? for)\b", re.I)),
-    (
-        "action",
-        re.compile(
-            rf"(?:^|[,;:]\s+(?:then\s+|and\s+)?)(?:{_INSTRUCTIONS})\b"
-            r"|\b(?:must|is to be|are to be|has to|have to|should)\b",
-            re.IGNORECASE,
-        ),
+    "meaning": re.compile(r"\b(?:means?|meaning|indicates?|shows?|points? to|signals?|sign of|stands? for)\b", re.I),
+    "action": re.compile(
+        rf"(?:^|[,;:]\s+(?:then\s+|and\s+)?)(?:{_INSTRUCTIONS})\b"
+        r"|\b(?:must|is to be|are to be|has to|have to|should)\b",
+        re.IGNORECASE,
     ),
-    (
-        "ruling",
-        re.compile(
-            r"\b(?:must|may|should|has to|have to|cannot|never|only|do not|nobody|forbidden|permitted|allowed|released?"
-            r"|blocked|rejected|passed|normal|harmless|dangerous|safe|enough|no action|needs? no|asks? for no"
-            r"|(?:nothing|no work) (?:needs|has|is)|not needed|no longer)\b",
-            re.IGNORECASE,
-        ),
+    "ruling": re.compile(
+        r"\b(?:must|may|should|has to|have to|cannot|never|only|do not|nobody|forbidden|permitted|allowed|released?"
+        r"|blocked|rejected|passed|normal|harmless|dangerous|safe|enough|no action|needs? no|asks? for no"
+        r"|(?:nothing|no work) (?:needs|has|is)|not needed|no longer)\b",
+        re.IGNORECASE,
     ),
-    (
-        "time",
-        re.compile(
-            r"\b(?:every|daily|weekly|monthly|quarterly|yearly|annually|each shift|once a|twice a"
-            r"|per (?:shift|day|week))\b",
-            re.IGNORECASE,
-        ),
+    "time": re.compile(
+        r"\b(?:every|daily|weekly|monthly|quarterly|yearly|annually|each shift|once a|twice a"
+        r"|per (?:shift|day|week))\b",
+        re.IGNORECASE,
     ),
-    (
-        "condition",
-        re.compile(
-            r"\b(?:when|whenever|until|unless|after|before|as soon as|once|if|above|below|from .{1,20} on|within)\b",
-            re.I,
-        ),
+    "condition": re.compile(
+        r"\b(?:when|whenever|until|unless|after|before|as soon as|once|if|above|below|from .{1,20} on|within)\b", re.I
     ),
-)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
     """`keys`: stems of content words, numbers, and identifiers marked `#`; equal for synonyms. `exact`: the numbers
-    and identifiers among them. `says`: statements.
+    and identifiers among them.
 
     `row`: a table row. `step`: an item of a list, `numbered` one with a number. `caption`: no sentence's end.
     `backward`: begins by pointing back ("It must ..."). `lead_in`: ends in a colon. `about_document`: says what the
@@ -93,7 +78,6 @@ class Traits:
 
     keys: frozenset[str]
     exact: frozenset[str]
-    says: frozenset[Facet]
     words: int
     row: bool
     step: bool
@@ -117,7 +101,6 @@ def traits(text: str) -> Traits:
     return Traits(
         keys=keys,
         exact=frozenset(key for key in keys if key[0] == "#" or key.isdigit()),
-        says=frozenset(facet for facet, pattern in _STATEMENTS if pattern.search(plain)),
         words=words,
         row=row,
         step=step is not None,
@@ -130,19 +113,31 @@ def traits(text: str) -> Traits:
     )
 
 
+@lru_cache(maxsize=16_384)
+def states(text: str, facet: Facet) -> bool:
+    """Whether a sentence makes a statement of this kind; a quantity or a part is not told by words."""
+    step = _STEP.match(text)
+    return _STATEMENTS[facet].search(text[step.end() :] if step else text) is not None
+
+
 @lru_cache(maxsize=4_096)
 def term_keys(text: str) -> frozenset[str]:
     """Stems of the content words of a text, its numbers, and its identifiers, those that a range implies included."""
     found: set[str] = set()
     for chunk in _CHUNK.findall(fold(text)):
-        if is_identifier(chunk):
+        if chunk.isalpha():
+            pieces = [chunk]
+        elif is_identifier(chunk):
             found.add("#" + canonical_identifier(chunk.replace("'", "")))
             continue
-        for word in _PIECE.findall(chunk):
+        else:
+            pieces = _PIECE.findall(chunk)
+        for word in pieces:
             if (word not in STOP_WORDS and len(word) > 1) or word.isdigit():
                 root = stem(word)
                 found.add(SYNONYMS.get(root, root))
-    found.update("#" + name for name in identifiers_between(text))
+    if any(key[0] == "#" for key in found):
+        found.update("#" + name for name in identifiers_between(text))
     return frozenset(found)
 
 
