@@ -132,7 +132,8 @@ class Retriever:
             for place, query in enumerate(queries)
             if query.family is not None and query.family not in known
         }
-        found = iter(index.search_batch([query for place, query in enumerate(queries) if place not in unknown]))
+        asked = [query for place, query in enumerate(queries) if place not in unknown]
+        found = iter(index.search_batch(asked, waiting=self._batcher.waiting))
         return [unknown[place] if place in unknown else next(found) for place in range(len(queries))]
 
     def _check_fingerprints(self, index: ReleaseIndex) -> None:

@@ -53,6 +53,11 @@ class MicroBatcher(Generic[Item, Result]):
         self._busy = False
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch of their own; readable from any thread."""
+        return len(self._pending)
+
     async def submit(self, item: Item) -> Result:
         """The result for one item.
 

@@ -200,7 +200,7 @@ class LocalApplication:
         """A family that the release does not have is the caller's to mend."""
         index = self.releases.index  # one release for the whole batch, whatever is swapped in meanwhile
         known = [q for q in queries if q.family is None or q.family in index.families]
-        results = iter(index.search_batch(known) if known else ())
+        results = iter(index.search_batch(known, waiting=self._search_batches.waiting) if known else ())
         return [
             next(results) if q.family is None or q.family in index.families else _unknown_family(q.family, index)
             for q in queries

@@ -61,10 +61,11 @@ def build_vector_index(
         for candidate in candidates(n, d):
             if candidate.bytes > budget or candidate.precision <= missed:
                 continue
-            index = _train(candidate, vectors, settings)
+            index = train_index(candidate, vectors, settings)
             curve, reached = _measure(index, candidate, vectors, held_out, settings.recall_bar)
             if reached:
-                return VectorIndex(index, curve), curve
+                index.curve = curve
+                return index, curve
             missed, best = candidate.precision, max(best, curve.points[-1].recall)
     raise ConfigurationError(
         f"no index of {n} x {d} within {budget / 2**20:.0f} MiB reaches recall {settings.recall_bar} "
@@ -73,7 +74,8 @@ def build_vector_index(
     )
 
 
-def _train(candidate: Candidate, vectors: Vectors, settings: VectorIndexSettings) -> Any:
+def train_index(candidate: Candidate, vectors: Vectors, settings: VectorIndexSettings) -> VectorIndex:
+    """The candidate trained on a sample and filled block by block, with no curve yet."""
     index = faiss.index_factory(vectors.shape[1], candidate.factory, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
         if candidate.lists:
@@ -82,7 +84,7 @@ def _train(candidate: Candidate, vectors: Vectors, settings: VectorIndexSettings
         rng = np.random.default_rng(settings.seed)
         index.train(_sample(vectors, settings.train_rows_max, rng)[1])
     _add(index, vectors)
-    return index
+    return VectorIndex(index)
 
 
 def _add(index: Any, vectors: Vectors) -> None:
@@ -148,14 +150,13 @@ def _best_scores(vectors: Vectors, queries: Vectors, own: Ids) -> Vectors:
 
 
 def _measure(
-    index: Any, candidate: Candidate, vectors: Vectors, held_out: Sequence[_HeldOut], bar: float
+    searched: VectorIndex, candidate: Candidate, vectors: Vectors, held_out: Sequence[_HeldOut], bar: float
 ) -> tuple[EffortCurve, bool]:
     """The efforts that are worth their expected cost, and whether the last of them reaches the bar.
 
     Which efforts make the curve depends on expected cost and measured recall alone, so that it is the same on every
     machine; their milliseconds are measured.
     """
-    searched = VectorIndex(index)
     efforts, recalls, reaching = list[Effort](), list[float](), list[Effort]()
     for effort in candidate.efforts():
         if efforts and candidate.cost(effort) > _HOPELESS * candidate.cost(efforts[-1]):
