@@ -1,20 +1,17 @@
 """Measures one index in a process of its own: `python -m benchmarks.index_bench_measure build|search ...`.
 
-A process of its own, because threads are fixed before libraries load and because memory is its growth.
+A process of its own, because the environment (`ONE_THREAD`) fixes the threads before libraries load, and because memory
+is measured as its growth.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, Final
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # read when the libraries below are loaded
 
 import faiss
 import numpy as np
@@ -23,6 +20,7 @@ import psutil
 from benchmarks.index_bench_data import Data, load_data
 from benchmarks.index_bench_systems import Search, System, systems
 
+ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 K: Final = 10
 _BATCH: Final = 64
 

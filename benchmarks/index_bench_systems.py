@@ -18,7 +18,7 @@ from lineside.shards.index_building import build_vector_index, train_index
 from lineside.shards.index_candidates import Candidate, candidates
 from lineside.shards.manifest import EffortCurve, EffortPoint
 from lineside.shards.settings import VectorIndexSettings
-from lineside.shards.vector_index import read_vector_index, write_vector_index
+from lineside.shards.vector_index import read_vector_index
 
 Search = Callable[[np.ndarray, int], np.ndarray]
 """(q, d) queries and k to ids (q, k)."""
@@ -57,7 +57,7 @@ def systems(n: int, d: int) -> list[System]:
 
 def _candidate(candidate: Candidate) -> System:
     def build(vectors: np.ndarray, path: Path) -> None:
-        write_vector_index(train_index(candidate, vectors, VectorIndexSettings()), path)
+        train_index(candidate, vectors, VectorIndexSettings()).write(path)
 
     def open_(path: Path, n: int) -> Iterator[tuple[str, Search]]:
         points = [EffortPoint(effort=e.probes, rescored=e.rescored, recall=0, ms=0) for e in candidate.efforts()]
@@ -78,7 +78,7 @@ def _builder(name: str, budget_mib: float | None, bar: float) -> System:
             path.with_suffix(".refused").write_text(str(error), encoding="utf-8")
             raise
         path.with_suffix(".json").write_text(curve.model_dump_json(), encoding="utf-8")
-        write_vector_index(index, path)
+        index.write(path)
 
     def open_(path: Path, n: int) -> Iterator[tuple[str, Search]]:
         curve = EffortCurve.model_validate_json(path.with_suffix(".json").read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lineside.errors import ShardError
 from lineside.shards.manifest import EffortCurve, EffortPoint
+from lineside.shards.rabitq_codes import RaBitQCodes
 
 Vectors = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -52,8 +53,9 @@ class VectorIndex:
         self._refined = isinstance(self._index, faiss.IndexRefine)
         self._base = faiss.downcast_index(self._index.base_index) if self._refined else self._index
         self._parameters: dict[tuple[int, float], Any] = {}
-        if isinstance(self._base, faiss.IndexIVF) and not self._refined:
-            self._base.make_direct_map()  # where each row lies, for `reconstruct`; kept in memory only
+        self._map_rows()
+        finest = faiss.downcast_index(self._index.refine_index if self._refined else self._base)
+        self._rabitq = RaBitQCodes(finest) if isinstance(finest, faiss.IndexRaBitQ) else None
 
     @property
     def is_flat(self) -> bool:
@@ -117,6 +119,8 @@ class VectorIndex:
         """The stored vectors (m, d) float32 of these rows, as exact as the index keeps them."""
         if self.is_flat:
             return self.matrix()[ids]
+        if self._rabitq is not None:
+            return self._rabitq.decode(ids)
         source = self._index.refine_index if self._refined else self._base
         return cast(
             Vectors,
@@ -127,6 +131,23 @@ class VectorIndex:
         """All vectors (n, d) of a flat index, without a copy; valid as long as this object."""
         view = faiss.rev_swig_ptr(self._index.get_xb(), len(self) * self.dimension)
         return cast(Vectors, view.reshape(len(self), self.dimension))
+
+    def write(self, path: Path) -> None:
+        """Writes FAISS's own format, without what is made again when it is read. Nobody may search meanwhile."""
+        if self._scans_lists:
+            self._base.set_direct_map_type(faiss.DirectMap.NoMap)
+        faiss.write_index(self._index, str(path))
+        self._map_rows()
+
+    @property
+    def _scans_lists(self) -> bool:
+        """Whether an inverted file holds the codes that decide."""
+        return isinstance(self._base, faiss.IndexIVF) and not self._refined
+
+    def _map_rows(self) -> None:
+        """Notes where each row lies in the inverted lists, for `reconstruct`."""
+        if self._scans_lists:
+            self._base.make_direct_map()
 
     def _search_parameters(self, probes: int, factor: float, selector: Any) -> Any:
         """Kept for the next search: making them takes longer than probing a list."""
@@ -144,11 +165,6 @@ class VectorIndex:
             if selector is None:
                 self._parameters[probes, factor] = found
         return found
-
-
-def write_vector_index(index: VectorIndex, path: Path) -> None:
-    """Writes FAISS's own format."""
-    faiss.write_index(index._index, str(path))
 
 
 def read_vector_index(path: Path, curve: EffortCurve) -> VectorIndex:

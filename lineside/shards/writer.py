@@ -39,7 +39,6 @@ from lineside.shards.rows import (
     sentence_spans,
 )
 from lineside.shards.settings import ShardSettings
-from lineside.shards.vector_index import write_vector_index
 
 SENTENCE_SCHEMA = pa.schema([("row", pa.int32()), ("start", pa.int32()), ("end", pa.int32())])
 
@@ -248,7 +247,7 @@ def _write_files(
     for name, matrix, queries in (("text", content.text, content.sentences), ("joint", content.joint, None)):
         if matrix is not None:
             index, curves[name] = build_vector_index(matrix, settings.vectors, queries)
-            write_vector_index(index, directory / f"{name}.faiss")
+            index.write(directory / f"{name}.faiss")
     files = {
         p.relative_to(directory).as_posix(): FileEntry(size=p.stat().st_size, sha256=file_sha256(p))
         for p in sorted(directory.rglob("*"))
