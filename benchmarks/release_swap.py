@@ -30,7 +30,8 @@ import yaml
 
 from benchmarks.processes import Service
 from index_builder.build import build_release
-from lineside.encoders import load_joint_encoder, load_text_encoder
+from index_builder.encode import Encoders
+from index_builder.settings import JobSettings, ModelSettings
 from lineside.local import lineside_home
 from lineside.releases import Catalogue, Release
 from lineside.shards import Shard, ShardRef
@@ -98,8 +99,9 @@ class Counts:
 
 def build_editions(folder: Path, models: Path, count: int) -> tuple[list[Edition], dict[str, str]]:
     """Editions 1 to `count` as shards below `folder`, and the fingerprints of what made them."""
-    text, joint = load_text_encoder(models / "minilm"), load_joint_encoder(models / "joint-demo")
-    catalogue, editions = Catalogue(folder / "editions"), []
+    text, joint = (ModelSettings(folder=models / name) for name in ("minilm", "joint-demo"))
+    encoders = Encoders(JobSettings(source=str(folder), store=str(folder), text=text, joint=joint))  # loaded once
+    editions: list[Edition] = []
     fingerprints: dict[str, str] = {}
     for number in range(1, count + 1):
         source = folder / f"source-{number}"
@@ -107,7 +109,8 @@ def build_editions(folder: Path, models: Path, count: int) -> tuple[list[Edition
             (source / family).mkdir(parents=True)
             values = {"family": family, "edition": number, "limit": 70 + 10 * number + place, "code": _code(family)}
             (source / family / "manual.md").write_text(MANUAL.format(**values), encoding="utf-8")
-        release = build_release(source, catalogue, text, joint).release
+        catalogue = Catalogue(folder / f"edition-{number}")
+        release = build_release(source, catalogue, text, joint, encoders=encoders, isolated=False).release
         fingerprints = release.fingerprints
         shards = [(e.family, ShardRef(e.id, catalogue.shards_root / e.id)) for e in release.shards]
         editions.append(Edition(shards, _texts(ref for _, ref in shards)))

@@ -63,7 +63,8 @@ class LocalApplication:
         """Opens the current release; where it cannot be had, the last one that was in use on this machine.
 
         Args:
-            cache: where shards of a store elsewhere are kept; below `lineside_home` when None.
+            cache: where shards of a store elsewhere are kept, and which release was good; None: nowhere, which a
+                store in a folder can do without.
 
         Raises:
             NotFound: nothing has been published.
@@ -77,7 +78,7 @@ class LocalApplication:
         self.releases = ReleaseFollower(
             catalogue,
             search,
-            cache=cache or CacheSettings(folder=lineside_home() / "cache"),
+            cache=cache,
             check=lambda index: check_fingerprints(index, text, joint),
         )
         self._warm_up()

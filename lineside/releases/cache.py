@@ -211,10 +211,16 @@ class ShardCache:
         return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
-def places_for(store: ObjectStore, settings: CacheSettings) -> ShardPlaces:
-    """In place for a folder, through the cache for everything else."""
+def places_for(store: ObjectStore, settings: CacheSettings | None) -> ShardPlaces:
+    """In place for a folder, through the cache for everything else.
+
+    Raises:
+        ConfigurationError: a cache is needed, and there is none.
+    """
     if isinstance(store, FolderStore):
         return PlacesInFolder(store)
+    if settings is None:
+        raise ConfigurationError(f"{store.url} is not a folder: say where copies of its shards may be kept")
     return ShardCache(store, settings)
 
 

@@ -75,13 +75,15 @@ class ReleaseFollower:
         catalogue: Catalogue,
         search: SearchSettings,
         *,
-        cache: CacheSettings = CacheSettings(),
+        cache: CacheSettings | None = None,
         check: Callable[[ReleaseIndex], None] = lambda index: None,
         pin: int | None = None,
     ) -> None:
         """Opens the wanted release; where that cannot be had, the last one that was in use on this machine.
 
         Args:
+            cache: where copies of shards are kept, and which release was good; None: nowhere, which a store in a
+                folder can do without.
             check: raises a LinesideError for a release that must not be served, such as one of other encoders.
             pin: number of the release to serve whatever is current; None follows the current one.
 
@@ -91,7 +93,7 @@ class ReleaseFollower:
         """
         self._catalogue, self._search, self._check = catalogue, search, check
         self._places: ShardPlaces = places_for(catalogue.store, cache)
-        self._last_good_path = cache.folder / "last-good" / f"{store_name(catalogue.store)}.json"
+        self._note = None if cache is None else cache.folder / "last-good" / f"{store_name(catalogue.store)}.json"
         self._open: weakref.WeakValueDictionary[str, Shard] = weakref.WeakValueDictionary()
         self._held: OrderedDict[int, tuple[Shard, ...]] = OrderedDict()
         self._stepping = threading.Lock()
@@ -311,21 +313,25 @@ class ReleaseFollower:
 
     def _remember(self, release: Release) -> None:
         """Best effort: without the note only a start during an outage is harder."""
+        if self._note is None:
+            return
         note = _LastGood(store=self._catalogue.store.url, release=release).model_dump_json()
-        temporary = self._last_good_path.with_suffix(f".{os.getpid()}")
+        temporary = self._note.with_suffix(f".{os.getpid()}")
         try:
-            self._last_good_path.parent.mkdir(parents=True, exist_ok=True)
+            self._note.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_text(note, encoding="utf-8")
-            temporary.replace(self._last_good_path)
+            temporary.replace(self._note)
         except OSError as error:
-            log.warning("last_good_release_not_noted", path=str(self._last_good_path), reason=str(error))
+            log.warning("last_good_release_not_noted", path=str(self._note), reason=str(error))
 
     def _last_good(self) -> Release | None:
+        if self._note is None:
+            return None
         try:
-            content = self._last_good_path.read_bytes()
+            content = self._note.read_bytes()
             if len(content) > MAX_RECORD_BYTES:
                 return None
-            found = parse(_LastGood, content, str(self._last_good_path))
+            found = parse(_LastGood, content, str(self._note))
         except (OSError, DataError):
             return None
         return found.release if found.store == self._catalogue.store.url else None
