@@ -20,8 +20,11 @@ class PackStore:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        remove_unfinished(folder)
         self.folder = folder
+
+    def remove_unfinished(self) -> None:
+        """Removes what a writer that was killed has left; only its successor may do that."""
+        remove_unfinished(self.folder)
 
     def has(self, pack: Pack) -> bool:
         path = self.folder / pack.sha256

@@ -30,7 +30,12 @@ class HeldReleases:
         self._models = models
         self._identity = identity
         models.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for unfinished in models.glob(f"{TEMPORARY}*"):
+
+    def remove_unfinished(self) -> None:
+        """Removes what a writer that was killed has left; only its successor may do that."""
+        self._packs.remove_unfinished()
+        self._state.remove_unfinished()
+        for unfinished in self._models.glob(f"{TEMPORARY}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def families(self, held: Held) -> list[str]:

@@ -18,6 +18,7 @@ class SyncSettings(BaseModel):
 
     gateway: Name
     store: str = Field(description="https://host/path, s3://bucket/prefix or a folder")
+    ca: Path | None = Field(None, description="certificates that the store's is checked by; the system's when absent")
     state: Path = Field(description="folder of this gateway alone; holds nothing in plain text but models")
     root: Path = Field(description="the root metadata that the gateway was installed with: 1.root.json")
     key: str = Field(description="reference to the gateway's key: file:PATH, env:NAME, tpm:PATH or kms:PATH")
@@ -55,4 +56,5 @@ def read_settings(path: Path) -> SyncSettings:
         problem = error.errors(include_url=False)[0]
         raise ConfigurationError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
     folder = path.parent
-    return settings.model_copy(update={"state": folder / settings.state, "root": folder / settings.root})
+    ca = None if settings.ca is None else folder / settings.ca
+    return settings.model_copy(update={"state": folder / settings.state, "root": folder / settings.root, "ca": ca})

@@ -6,15 +6,10 @@ import random
 import time
 from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import quote, urlsplit
 
-import httpx
-
+from edge.sync.http import HttpSource
 from edge.sync.settings import SyncSettings
-from lineside.errors import ConfigurationError, NotFound, StoreUnavailable, TooLarge
 from lineside.objects import StoreLimits, open_store
-
-_CHUNK = 64 << 10
 
 
 class Source(Protocol):
@@ -41,51 +36,6 @@ def open_source(settings: SyncSettings) -> Source:
     return open_store(
         settings.store, StoreLimits(connect_s=settings.connect_timeout_s, request_s=settings.read_timeout_s, retries=1)
     )
-
-
-class HttpSource:
-    """Objects over HTTPS, as a bucket's web front or any file server gives them.
-
-    Plain HTTP is taken from this machine only: signatures would hold on any link, but not the privacy of what is asked.
-    Redirects are not followed. A transfer ends after `read_timeout_s` of silence, when it is slower than
-    `min_bytes_per_s` on the whole, and as soon as it has more bytes than were asked for.
-    """
-
-    def __init__(self, settings: SyncSettings, transport: httpx.BaseTransport | None = None) -> None:
-        parts = urlsplit(settings.store)
-        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-            raise ConfigurationError(f"{settings.store}: give https://; plain HTTP is for this machine only")
-        if parts.query or parts.fragment or parts.username:
-            raise ConfigurationError("a store's URL has a host and a path, nothing else")
-        self.url = settings.store.rstrip("/")
-        self._settings = settings
-        timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False, transport=transport, trust_env=False)
-
-    def get(self, key: str, max_bytes: int | None = None) -> tuple[bytes, str]:
-        limit = self._settings.max_index_bytes if max_bytes is None else max_bytes
-        slack = self._settings.connect_timeout_s + self._settings.read_timeout_s
-        try:
-            # Compressed transfer would let a small reply become a large one before the limit is looked at.
-            with self._client.stream(
-                "GET", f"{self.url}/{quote(key)}", headers={"accept-encoding": "identity"}
-            ) as reply:
-                if reply.status_code in (403, 404):
-                    raise NotFound(f"no {key} at {self.url}")
-                if reply.status_code != 200:
-                    raise StoreUnavailable(f"{self.url} answered {reply.status_code} for {key}")
-                data = bytearray()
-                started = time.monotonic()
-                for chunk in reply.iter_raw(_CHUNK):
-                    data += chunk
-                    if len(data) > limit:
-                        raise TooLarge(f"{key} at {self.url} has more than {limit} bytes")
-                    seconds = time.monotonic() - started
-                    if seconds > slack + len(data) / self._settings.min_bytes_per_s:
-                        raise StoreUnavailable(f"{self.url} sends {key} at {len(data) / seconds:.0f} bytes/s: given up")
-                return bytes(data), reply.headers.get("etag", "")
-        except httpx.HTTPError as error:
-            raise StoreUnavailable(f"{self.url} cannot be reached: {error or type(error).__name__}") from error
 
 
 class Throttle:

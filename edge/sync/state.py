@@ -80,7 +80,10 @@ class StateFile:
         self._key = key
         self._documents = folder / "documents"
         self._documents.mkdir(mode=0o700, parents=True, exist_ok=True)
-        remove_unfinished(folder)
+
+    def remove_unfinished(self) -> None:
+        """Removes what a writer that was killed has left; only its successor may do that."""
+        remove_unfinished(self._folder)
         remove_unfinished(self._documents)
 
     @property

@@ -397,6 +397,7 @@ class Synchroniser:
         """One writer at a time, among threads and processes; the lock goes with the process that holds it."""
         with self._lock, (self.settings.state / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            self._held.remove_unfinished()
             yield
 
 
