@@ -115,15 +115,26 @@ def _tpm(arguments: list[str], *, stdin: bytes | None = None) -> bytes:
     except subprocess.TimeoutExpired:
         raise ConfigurationError(f"the TPM did not answer `tpm2 {arguments[0]}` in {_TPM_TIMEOUT_S} s") from None
     if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ConfigurationError(f"`tpm2 {arguments[0]}` failed: {reason[-1] if reason else done.returncode}")
+        reason = " / ".join(done.stderr.decode(errors="replace").split("\n"))
+        raise ConfigurationError(f"`tpm2 {arguments[0]}` failed with {done.returncode}: {reason[:500]}")
     return done.stdout
+
+
+def _tpm_with_context(arguments: list[str], *, stdin: bytes | None = None) -> bytes:
+    """A command that loads an object into the TPM, which has room for three and keeps them where no resource manager
+    (/dev/tpmrm0 is one) stands before it. Through a resource manager this removes this process's objects only."""
+    try:
+        return _tpm(arguments, stdin=stdin)
+    finally:
+        _tpm(["flushcontext", "--transient-object"])
 
 
 def _tpm_primary(folder: Path) -> str:
     """The storage key under the owner hierarchy: the same one each time, as it follows from the TPM's seed."""
     context = str(folder / "primary.ctx")
-    _tpm(["createprimary", "--quiet", "--hierarchy", "o", "--key-algorithm", "ecc", "--key-context", context])
+    _tpm_with_context(
+        ["createprimary", "--quiet", "--hierarchy", "o", "--key-algorithm", "ecc", "--key-context", context]
+    )
     return context
 
 
@@ -133,7 +144,9 @@ def _tpm_seal(secret: bytes, path: Path) -> None:
         primary = _tpm_primary(Path(temporary))
         path.mkdir(mode=0o700)
         parts = ["--public", str(path / "sealed.pub"), "--private", str(path / "sealed.priv")]
-        _tpm(["create", "--quiet", "--parent-context", primary, "--sealing-input", "-", *parts], stdin=secret)
+        _tpm_with_context(
+            ["create", "--quiet", "--parent-context", primary, "--sealing-input", "-", *parts], stdin=secret
+        )
 
 
 def _load_tpm(name: str, folder: Path) -> bytes:
@@ -144,8 +157,8 @@ def _load_tpm(name: str, folder: Path) -> bytes:
         primary = _tpm_primary(Path(temporary))
         sealed = str(Path(temporary) / "sealed.ctx")
         parts = ["--public", str(path / "sealed.pub"), "--private", str(path / "sealed.priv")]
-        _tpm(["load", "--quiet", "--parent-context", primary, "--key-context", sealed, *parts])
-        return _tpm(["unseal", "--quiet", "--object-context", sealed])
+        _tpm_with_context(["load", "--quiet", "--parent-context", primary, "--key-context", sealed, *parts])
+        return _tpm_with_context(["unseal", "--quiet", "--object-context", sealed])
 
 
 # ---- AWS KMS, by boto3: endpoint, region and credentials from the usual AWS_* variables -----------------------------
