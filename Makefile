@@ -24,7 +24,7 @@ VENV_STAMP := $(STAMPS)/venv
 PACKAGES_STAMP := $(STAMPS)/packages-$(call hash,requirements/lock.txt)
 PROJECT_STAMP := $(STAMPS)/project-$(call hash,requirements/lock.txt pyproject.toml)
 
-.PHONY: help setup models knowledge demo serve test test-fast lint format bench bench-encoders lock clean distclean
+.PHONY: help setup models knowledge demo serve test test-fast lint format bench bench-encoders bench-index lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,11 @@ bench: setup ## measure: baseline, this application and the raw encoder limit si
 
 bench-encoders: models ## measure: the encoders alone against the machine's matrix-product limit
 	@$(PY) -m benchmarks.encoders_bench $(ARGS)
+
+bench-index: models ## measure: vector indexes beside hnswlib, usearch and ScaNN (ARGS=--quick: a few minutes)
+	@grep -v '^#' requirements/index_bench.txt | while read -r package; do \
+	    $(PY) -m pip install --quiet --no-deps "$$package" || echo "$$package does not install here: it is left out"; done
+	@$(PY) -m benchmarks.index_bench $(ARGS)
 
 # ---- Development ------------------------------------------------------------------------------------------------
 

@@ -84,11 +84,12 @@ def test_a_filtered_search_returns_only_allowed_rows(
     assert ((ids >= 0).sum(axis=1) == min(10, allowed.sum())).all()
 
 
-def test_a_wide_filter_on_an_approximate_index_keeps_its_recall(
-    approximate: VectorIndex, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("one_of", [2, 20])
+def test_a_filter_too_wide_to_compare_all_keeps_its_recall(
+    approximate: VectorIndex, vectors: np.ndarray, one_of: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vector_index, "_EXACT_ALLOWED_MAX", 100)
-    allowed = np.arange(len(vectors)) % 2 == 0
+    allowed = np.arange(len(vectors)) % one_of == 0
     queries = clustered(6_064)[6_000:]
     _, ids = approximate.search(queries, 10, allowed=Allowed(allowed))
     exact = np.where(allowed, queries @ vectors.T, -2).argsort(axis=1)[:, ::-1][:, :10]
