@@ -96,7 +96,7 @@ class VectorIndex:
             selector = allowed.selector
             # Few allowed rows lie in a near list, and the best of them are less far above the rest than usual.
             probes = round(probes * (2 / allowed.share - 1))
-            rescored *= 2
+            rescored = round(rescored * min(1 / allowed.share, 2))
         k_found = max(1, min(k, len(self)))
         factor = max(_RESCORED_PER_WANTED, rescored / k_found) if self._refined else 1.0
         parameters = self._search_parameters(probes, factor, selector)
