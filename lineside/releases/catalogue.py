@@ -32,7 +32,7 @@ from lineside.releases.records import (
     parse,
     publisher,
 )
-from lineside.releases.upload import shard_key, store_shard
+from lineside.releases.upload import renew_shard, shard_key, store_shard
 from lineside.shards.manifest import MANIFEST_NAME
 
 _POINTER = "current.json"
@@ -102,13 +102,7 @@ class Catalogue:
         """
         if base is not Base.ANY and activate:
             self._refuse_other(base, self._pointer()[0])
-        for shard in shards:
-            if isinstance(shard, tuple):
-                family, reference = shard
-                try:
-                    store_shard(self.store, reference.id, reference.path)
-                except DataError as error:
-                    raise type(error)(f"shard of family {family} is not in a state to publish: {error}") from error
+        self._store(shards)
         release = self._create(entries(shards), dict(fingerprints), None if base is Base.ANY else base, note, by)
         if activate:
             self._move(release, base=base, by=by, why=note)
@@ -216,6 +210,23 @@ class Catalogue:
                 f"release {base} is no longer current in {self.store.url}, {found} is: take over what it changed "
                 "(lineside.releases.rebase) and publish again"
             )
+
+    def _store(self, shards: Shards) -> None:
+        """Uploads what is not there, and renews what is: pruning takes old shards that no release has."""
+        pointer, _ = self._pointer()
+        served = {s.id for s in self.get(pointer.release).shards} if pointer and self._has(pointer.release) else set()
+        for shard in shards:
+            family, shard_id = (shard.family, shard.id) if isinstance(shard, ShardEntry) else (shard[0], shard[1].id)
+            if isinstance(shard, tuple):
+                try:
+                    store_shard(self.store, shard_id, shard[1].path)
+                except DataError as error:
+                    raise type(error)(f"shard of family {family} is not in a state to publish: {error}") from error
+            elif shard_id not in served and not renew_shard(self.store, shard_id):
+                raise DataError(f"shard {shard_id} of family {family} is not in {self.store.url}: build it again")
+
+    def _has(self, number: int) -> bool:
+        return self.store.head(release_key(number)) is not None
 
     def _create(
         self, shards: list[ShardEntry], fingerprints: dict[str, str], base: int | None, note: str, by: str | None

@@ -21,6 +21,15 @@ def shard_key(shard_id: str, name: str = "") -> str:
     return f"shards/{shard_id}/{name}"
 
 
+def renew_shard(store: ObjectStore, shard_id: str) -> bool:
+    """Makes an old shard young again; False where the store does not have it."""
+    key = shard_key(shard_id, MANIFEST_NAME)
+    known = store.head(key)
+    if known is not None and datetime.now(UTC) - known.modified > _RENEW_AFTER:
+        store.put(key, store.get(key, MAX_MANIFEST_BYTES)[0])
+    return known is not None
+
+
 def store_shard(store: ObjectStore, shard_id: str, path: Path) -> None:
     """Uploads the shard in `path` unless the store has it. May be repeated, and interrupted at any point.
 
@@ -30,11 +39,7 @@ def store_shard(store: ObjectStore, shard_id: str, path: Path) -> None:
         DataError: it is in neither place.
         IntegrityError, ShardError: `path` does not hold the shard as it was written.
     """
-    manifest_key = shard_key(shard_id, MANIFEST_NAME)
-    known = store.head(manifest_key)
-    if known is not None:
-        if datetime.now(UTC) - known.modified > _RENEW_AFTER:
-            store.put(manifest_key, store.get(manifest_key, MAX_MANIFEST_BYTES)[0])
+    if renew_shard(store, shard_id):
         return
     in_place = isinstance(store, FolderStore) and path.resolve() == (store.root / "shards" / shard_id).resolve()
     if in_place or not (path / MANIFEST_NAME).is_file():
@@ -51,4 +56,4 @@ def store_shard(store: ObjectStore, shard_id: str, path: Path) -> None:
 
     with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
         list(pool.map(upload, manifest.files))
-    store.upload(manifest_key, path / MANIFEST_NAME)
+    store.upload(shard_key(shard_id, MANIFEST_NAME), path / MANIFEST_NAME)

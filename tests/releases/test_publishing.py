@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,28 @@ def test_shards_of_another_release_need_no_folder(catalogue: Catalogue, build: B
     second = catalogue.publish(first.shards[:1], fingerprints=FINGERPRINTS, base=first.number)
     assert second.shards == first.shards[:1]
     assert second.base == first.number
+
+
+def test_an_old_shard_that_is_published_again_is_young_again(
+    catalogue: Catalogue, store: ObjectStore, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or pruning could take it between the publisher's look and its release."""
+    first = publish(catalogue, build("drive"))
+    publish(catalogue, build("pump"))
+    key = f"shards/{first.shards[0].id}/manifest.json"
+    written: list[str] = []
+    put = type(store).put
+    monkeypatch.setattr(type(store), "put", lambda self, key, data: (written.append(key), put(self, key, data))[1])
+    catalogue.publish(first.shards, fingerprints=FINGERPRINTS)
+    assert written == []
+    catalogue.rollback()
+    monkeypatch.setattr("lineside.releases.upload._RENEW_AFTER", timedelta(seconds=-60))
+    catalogue.publish(first.shards, fingerprints=FINGERPRINTS)
+    assert written == [key]
+    catalogue.activate(2)
+    store.delete(key)
+    with pytest.raises(DataError, match="family drive is not in"):
+        catalogue.publish(first.shards, fingerprints=FINGERPRINTS, activate=False)
 
 
 def test_a_publisher_whose_base_is_not_current_is_told_and_changes_nothing(catalogue: Catalogue, build: Build) -> None:
