@@ -15,14 +15,15 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.handles import call, stream
 from deployments.process import start_process
-from deployments.retriever import RetrieverStatus
-from deployments.settings import ApplicationSettings
+from deployments.remote_search import RemoteSearch, Searching
+from deployments.search_stage import SearchStage
+from deployments.settings import ApplicationSettings, RetrieverLimits, read_user_config
 from lineside.answering.pipeline import Answerer
 from lineside.answering.stages import QuestionVectors, Stages
 from lineside.documents import Document
 from lineside.errors import LinesideError
 from lineside.generation import Message, Sampling
-from lineside.search.contract import SearchQuery, SearchResult, Vector
+from lineside.search.contract import SearchQuery, Vector
 from lineside.shards.images import StoredImage
 from webapi import create_api
 from webapi.service import Readiness, Status
@@ -46,15 +47,27 @@ class Ingress:
     ) -> None:
         start_process()
         self._settings = settings
-        self._vision, self._text, self._retriever, self._generator = vision_encoder, text_encoder, retriever, generator
-        self._in_retriever = settings.placement.text_encoder == "retriever"
+        self._vision, self._text, self._generator = vision_encoder, text_encoder, generator
+        self._text_with_search = settings.placement.text_encoder == "retriever"
+        self._searching: Searching = (
+            SearchStage(
+                settings.store,
+                settings.cache,
+                settings.search,
+                settings.text_encoder,
+                settings.joint_encoder,
+                self._text_with_search,
+            )
+            if settings.placement.retriever == "ingress"
+            else RemoteSearch(retriever)
+        )
         self.answerer = Answerer(
             Stages(
                 encode_text=self._encode_text,
                 encode_image=self._encode_image,
-                search=self._search,
+                search=self._searching.search,
                 generate=self._generate if generator is not None else None,
-                search_encodes_text=self._in_retriever,
+                search_encodes_text=self._text_with_search,
             ),
             settings.answering,
         )
@@ -63,19 +76,22 @@ class Ingress:
         self._probe_image = _small_image()
         self._generated_once = False
 
+    def reconfigure(self, config: dict[str, Any]) -> None:
+        limits = read_user_config(RetrieverLimits, config)
+        if isinstance(self._searching, SearchStage):
+            self._searching.configure(limits)
+
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_api(self, self._settings.http)
 
     async def document(self, document_id: str, version: str | None = None) -> Document:
-        found: Document = await call(self._retriever, "document", document_id, version, stage="retriever")
-        return found
+        return await self._searching.document(document_id, version)
 
     async def image(self, image_id: str) -> StoredImage:
-        found: StoredImage = await call(self._retriever, "image", image_id, stage="retriever")
-        return found
+        return await self._searching.image(image_id)
 
     async def status(self) -> Status:
-        searching: RetrieverStatus = await call(self._retriever, "status", stage="retriever")
+        searching = await self._searching.status()
         generating = await call(self._generator, "unfinished", stage="generator") if self._generator else 0
         return Status(
             release=searching.release,
@@ -98,7 +114,7 @@ class Ingress:
         probes: dict[str, Awaitable[Any]] = {
             "vision_encoder": self._encode_image(self._probe_image),
             "text_encoder": self._encode_text("ready?"),
-            "retriever": self._search(SearchQuery(text="ready?", k=1)),
+            "retriever": self._searching.search(SearchQuery(text="ready?", k=1)),
         }
         if self._generator is not None:
             probes["generator"] = self._ask_generator()
@@ -119,17 +135,14 @@ class Ingress:
         self._generated_once = True
 
     async def _encode_text(self, question: str) -> QuestionVectors:
-        handle, method = (self._retriever, "encode_text") if self._in_retriever else (self._text, "encode")
-        vectors: QuestionVectors = await call(handle, method, question, stage="text_encoder")
+        if self._text_with_search:
+            return await self._searching.encode_text(question)
+        vectors: QuestionVectors = await call(self._text, "encode", question, stage="text_encoder")
         return vectors
 
     async def _encode_image(self, image: bytes) -> Vector:
         vector: Vector = await call(self._vision, "encode", image, stage="vision_encoder")
         return vector
-
-    async def _search(self, query: SearchQuery) -> SearchResult:
-        result: SearchResult = await call(self._retriever, "search", query, stage="retriever")
-        return result
 
     def _generate(
         self, messages: tuple[Message, ...], sampling: Sampling, request_id: str, deadline_ms: float

@@ -1,57 +1,24 @@
-"""Retriever: batched hybrid search over the current release; a new release is loaded beside the old one and swapped."""
+"""Retriever: batched hybrid search over the current release, as a deployment of its own."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import serve
 
 from deployments.process import start_process
+from deployments.search_stage import SearchStage, SearchStatus
 from deployments.settings import EncoderSettings, RetrieverLimits, read_user_config
-from deployments.text_encoder import encode_questions, load_question_encoder
 from lineside.answering.stages import QuestionVectors
-from lineside.batching import MicroBatcher
 from lineside.documents import Document
-from lineside.errors import ConfigurationError, DataError, NotFound, RequestError
-from lineside.objects import StoreLimits, open_store
-from lineside.releases import Catalogue
-from lineside.releases.follower import ReleaseFollower
 from lineside.releases.settings import CacheSettings
 from lineside.search import SearchQuery, SearchResult, SearchSettings
 from lineside.shards.images import StoredImage
 
-if TYPE_CHECKING:
-    from lineside.encoders import QuestionEncoder
-    from lineside.search import ReleaseIndex
-
-# A poll that fails is repeated by the next one: the store's own patience would only delay it.
-_PATIENCE = StoreLimits(connect_s=3, request_s=20, retries=2, retry_s=6)
-
-
-@dataclass(frozen=True, slots=True)
-class RetrieverStatus:
-    """What a replica serves.
-
-    `refused` says why the wanted release is not served, `outage` why the store could not be asked, `pinned` which
-    release `user_config` asks for.
-    """
-
-    release: int
-    rows: int
-    batches: int
-    mean_batch: float
-    refused: str | None = None
-    outage: str | None = None
-    pinned: int | None = None
-
 
 @serve.deployment
 class Retriever:
-    """One release in memory. Every batch is searched in one release, so no reply mixes two."""
+    """A search stage that scales by itself; idle where the stage is placed inside the ingress."""
 
     def __init__(
         self,
@@ -63,85 +30,27 @@ class Retriever:
         encodes_text: bool,
     ) -> None:
         start_process()
-        self._encoder: QuestionEncoder | None = load_question_encoder(text, joint) if encodes_text else None
-        self._releases = ReleaseFollower(
-            Catalogue(open_store(store, _PATIENCE)), search, cache=cache, check=self._check_fingerprints
-        )
-        self._settled = False
-        self._batcher: MicroBatcher[SearchQuery, SearchResult] = MicroBatcher(self._search, name="search")
-        self._text_batcher: MicroBatcher[str, QuestionVectors] = MicroBatcher(self._encode, name="text")
-        self._releases.start()
+        self._stage = SearchStage(store, cache, search, text, joint, encodes_text)
 
     def reconfigure(self, config: dict[str, Any]) -> None:
-        limits: RetrieverLimits = read_user_config(RetrieverLimits, config)
-        self._batcher.max_batch = self._text_batcher.max_batch = limits.max_batch
-        self._releases.configure(poll_s=limits.poll_s, pin=limits.release)
-        if not self._settled:  # no request comes before the first call returns: none is answered from another release
-            self._releases.settle()
-            self._settled = True
+        self._stage.configure(read_user_config(RetrieverLimits, config))
 
     async def search(self, query: SearchQuery) -> SearchResult:
-        """Evidence, scored sentences and signals for one question; raises NotFound for an unknown family.
-
-        A query without vectors is encoded first, by a batcher of its own: one batch is encoded while another is
-        searched.
-        """
-        if query.text_vector is not None or self._encoder is None:
-            return await self._batcher.submit(query)
-        started = time.perf_counter()
-        vectors = await self._text_batcher.submit(query.text)
-        encoded_ms = (time.perf_counter() - started) * 1000
-        result = await self._batcher.submit(replace(query, text_vector=vectors.text, joint_text_vector=vectors.joint))
-        return replace(result, stages_ms={"encode_text": encoded_ms, **result.stages_ms})
+        """See `SearchStage.search`."""
+        return await self._stage.search(query)
 
     async def encode_text(self, question: str) -> QuestionVectors:
-        """Vectors of a question, where the text encoder is placed here."""
-        return await self._text_batcher.submit(question)
+        """See `SearchStage.encode_text`."""
+        return await self._stage.encode_text(question)
 
     async def document(self, document_id: str, version: str | None = None) -> Document:
-        """A document, in the version that was cited if one is given; raises NotFound."""
-        return await asyncio.to_thread(self._releases.document, document_id, version)
+        """See `SearchStage.document`."""
+        return await self._stage.document(document_id, version)
 
     async def image(self, image_id: str) -> StoredImage:
-        """A figure or a frame's thumbnail; raises NotFound."""
-        return await asyncio.to_thread(self._releases.image, image_id)
+        """See `SearchStage.image`."""
+        return await self._stage.image(image_id)
 
-    async def status(self) -> RetrieverStatus:
-        """What is served now."""
-        counted, index, following = self._batcher.statistics, self._releases.index, self._releases.status
-        return RetrieverStatus(
-            release=index.release,
-            rows=len(index),
-            batches=counted.batches,
-            mean_batch=round(counted.items / max(1, counted.batches), 2),
-            refused=following.refused,
-            outage=following.outage,
-            pinned=following.pinned,
-        )
-
-    def _encode(self, questions: Sequence[str]) -> list[QuestionVectors]:
-        if self._encoder is None:
-            raise ConfigurationError("the text encoder is not placed in the retriever")
-        return encode_questions(self._encoder, questions)
-
-    def _search(self, queries: Sequence[SearchQuery]) -> list[SearchResult | BaseException]:
-        index = self._releases.index  # one release for the whole batch, whatever is swapped in meanwhile
-        known = set(index.families)
-        unknown: dict[int, RequestError] = {
-            place: NotFound(f"family {query.family!r} is not known; there are: {', '.join(sorted(known))}")
-            for place, query in enumerate(queries)
-            if query.family is not None and query.family not in known
-        }
-        asked = [query for place, query in enumerate(queries) if place not in unknown]
-        found = iter(index.search_batch(asked, waiting=self._batcher.waiting))
-        return [unknown[place] if place in unknown else next(found) for place in range(len(queries))]
-
-    def _check_fingerprints(self, index: ReleaseIndex) -> None:
-        """Vectors of different models must never meet."""
-        if self._encoder is not None:
-            made, ours = index.fingerprints, self._encoder.text.fingerprint
-            if made.get("text") != ours:
-                raise DataError(
-                    f"release {index.release} was made with text encoder {made.get('text')}, this service runs {ours}: "
-                    "re-index, or configure the encoder that made it"
-                )
+    async def status(self) -> SearchStatus:
+        """See `SearchStage.status`."""
+        return await self._stage.status()

@@ -16,8 +16,6 @@ from lineside.releases.settings import CacheSettings
 from lineside.search import SearchSettings
 from webapi.settings import HttpSettings
 
-Placement = Literal["deployment", "retriever"]
-
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,10 +31,15 @@ class EncoderSettings(_Settings):
 class PlacementSettings(_Settings):
     """Where a stage runs: in a deployment of its own, or inside its caller."""
 
-    text_encoder: Placement = Field(
+    text_encoder: Literal["deployment", "retriever"] = Field(
         "retriever",
-        description="retriever: a question is encoded by the replica that searches, one hop less; "
+        description="retriever: a question is encoded where it is searched, one hop less; "
         "deployment: TextEncoder scales by itself",
+    )
+    retriever: Literal["deployment", "ingress"] = Field(
+        "deployment",
+        description="ingress: a question is searched in the process that received it, one hop less; "
+        "deployment: Retriever scales by itself",
     )
 
 

@@ -29,7 +29,7 @@ class BatchStatistics:
 
 
 class MicroBatcher(Generic[Item, Result]):
-    """Runs `work` over batches of items on one thread of its own; one caller awaits one item.
+    """Runs `work` over batches of items on `workers` threads of its own; one caller awaits one item.
 
     `work` gets 1 to `max_batch` items and returns as many results, in order; an exception instance among the results
     is raised to its own caller alone. An exception raised by `work` reaches every caller of that batch. An item whose
@@ -42,6 +42,7 @@ class MicroBatcher(Generic[Item, Result]):
         *,
         max_batch: int = 32,
         max_pending: int = 4096,
+        workers: int = 1,
         name: str = "batch",
     ) -> None:
         self.max_batch = max_batch
@@ -49,8 +50,8 @@ class MicroBatcher(Generic[Item, Result]):
         self.statistics = BatchStatistics()
         self._work = work
         self._pending: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self._busy = False
+        self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
+        self._free = workers
         self._closed = False
 
     @property
@@ -72,12 +73,12 @@ class MicroBatcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._pending.append((item, future))
-        if not self._busy:
+        if self._free:
             self._start(loop)
         return await future
 
     def close(self) -> None:
-        """Lets the running batch finish, refuses what waits, and ends the thread."""
+        """Lets running batches finish, refuses what waits, and ends the threads."""
         self._closed = True
         self._executor.shutdown(wait=False)
 
@@ -89,8 +90,8 @@ class MicroBatcher(Generic[Item, Result]):
             item, future = self._pending.popleft()
             if not future.done():
                 batch.append((item, future))
-        self._busy = bool(batch)
         if batch:
+            self._free -= 1
             self.statistics.items += len(batch)
             self.statistics.batches += 1
             self.statistics.largest = max(self.statistics.largest, len(batch))
@@ -109,6 +110,7 @@ class MicroBatcher(Generic[Item, Result]):
         batch: list[tuple[Item, asyncio.Future[Result]]],
         done: asyncio.Future[Sequence[Result | BaseException]],
     ) -> None:
+        self._free += 1
         self._start(loop)  # the next batch first: the worker must not wait for this one's callers
         error = done.exception()
         results: Sequence[Result | BaseException] = [error] * len(batch) if error else done.result()

@@ -72,6 +72,20 @@ async def test_everything_that_waits_goes_into_the_next_batch_in_order() -> None
     assert (batcher.statistics.items, batcher.statistics.batches, batcher.statistics.largest) == (20, 2, 19)
 
 
+async def test_two_workers_run_two_batches_at_a_time() -> None:
+    worker = Worker()
+    batcher = MicroBatcher(worker, workers=2)
+    first = await _held(worker, batcher)
+    worker.began.clear()
+    (second,) = await _waiting(batcher, [1])
+    rest = await _waiting(batcher, [2, 3])
+    await worker.has_begun()
+    assert worker.batches == [[0], [1]]
+    worker.release()
+    assert await asyncio.gather(first, second, *rest) == [0, 2, 4, 6]
+    assert sorted(worker.batches) == [[0], [1], [2, 3]]
+
+
 async def test_no_batch_is_larger_than_its_maximum() -> None:
     worker = Worker()
     batcher = MicroBatcher(worker, max_batch=4)

@@ -100,7 +100,7 @@ class Answerer:
             Unavailable: a stage is not there.
         """
         course = _Course(request_id, deadline)
-        return _retrieval(course, await self._search(request, image, course))
+        return _retrieval(course, await self._search(request, image, course, for_answer=False))
 
     async def answer(
         self, request: AnswerRequest, image: bytes | None, *, request_id: str, deadline: Deadline
@@ -157,7 +157,9 @@ class Answerer:
             course.degrade("extract", "no passage was found that could be quoted; only images match")
             yield Finished(_compose(course, result, "evidence", "partial", ()))
 
-    async def _search(self, request: RetrieveRequest, image: bytes | None, course: _Course) -> SearchResult:
+    async def _search(
+        self, request: RetrieveRequest, image: bytes | None, course: _Course, *, for_answer: bool = True
+    ) -> SearchResult:
         readings = [read_series(series) for series in request.telemetry]
         context = " ".join(part for part in (request.context, search_terms(readings)) if part)
         text_first = image is not None or not self.stages.search_encodes_text
@@ -174,6 +176,7 @@ class Answerer:
             family=request.family,
             filters=request.filters,
             k=request.k,
+            for_answer=for_answer,
         )
         started_ms = course.deadline.elapsed_ms
         result = await course.deadline.bound(

@@ -65,15 +65,17 @@ def _compile_openvino(module: torch.nn.Module, example: Sequence[torch.Tensor], 
         "CPU",
         {
             "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[runtime.dtype],
-            "INFERENCE_NUM_THREADS": runtime.threads,
-            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": runtime.threads * runtime.streams,
+            "NUM_STREAMS": runtime.streams,
             "ENABLE_CPU_PINNING": False,  # replicas would all pin themselves to the same first cores
         },
     )
-    request = compiled.create_infer_request()
+    of_thread = threading.local()  # a request holds its inputs and outputs: threads must not share one
 
     def run(*inputs: NDArray[np.generic]) -> list[NDArray[np.float32]]:
-        out = request.infer(inputs)
+        if not hasattr(of_thread, "request"):
+            of_thread.request = compiled.create_infer_request()
+        out = of_thread.request.infer(inputs)
         return [np.array(out[port], dtype=np.float32) for port in compiled.outputs]
 
     return run

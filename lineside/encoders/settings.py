@@ -21,6 +21,9 @@ class Runtime(BaseModel):
     threads: int = Field(
         1, ge=1, le=256, description="CPU threads of one replica; more replicas than cores / threads fight"
     )
+    streams: int = Field(
+        1, ge=1, le=64, description="batches encoded at the same time, each on `threads` threads; openvino only"
+    )
     max_batch: int = Field(32, ge=1, le=1024, description="rows in one forward pass; longer inputs are cut into these")
 
     @model_validator(mode="after")
@@ -29,4 +32,6 @@ class Runtime(BaseModel):
             raise ValueError(f"engine openvino runs on cpu, not on {self.device}: set engine to torch")
         if self.engine == "openvino" and self.dtype == "float16":
             raise ValueError("engine openvino takes dtype bfloat16 or float32 on cpu")
+        if self.engine != "openvino" and self.streams > 1:
+            raise ValueError("streams are openvino's: leave it at 1 and raise max_batch or the replicas")
         return self

@@ -21,7 +21,8 @@ class SearchQuery:
     finds most; without it every index is searched with the effort that reaches its recall bar.
 
     Vectors are float32, L2-normalised, of shape (d,): `text_vector` from the sentence encoder, `joint_text_vector`
-    and `image_vector` from the joint encoder. A missing vector switches its signal off.
+    and `image_vector` from the joint encoder. A missing vector switches its signal off. Sentences and signals, from
+    which answers are made, are left out where `for_answer` is False.
     """
 
     text: str
@@ -33,6 +34,7 @@ class SearchQuery:
     filters: Filters = field(default_factory=Filters)
     k: int = 8
     k_images: int = 4
+    for_answer: bool = True
     budget_ms: float | None = None
 
 

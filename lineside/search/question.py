@@ -48,7 +48,11 @@ def asks_about_event(text: str) -> bool:
 
 def content_terms(text: str) -> list[str]:
     """The distinct terms that a passage should have in common with a question; all of them where only frame is left."""
-    found = list(dict.fromkeys(terms(text)))
+    return _content(dict.fromkeys(terms(text)))
+
+
+def _content(distinct: Iterable[str]) -> list[str]:
+    found = list(distinct)
     return [term for term in found if term not in _FRAME] or found
 
 
@@ -84,7 +88,7 @@ def question_terms(
 ) -> QuestionTerms:
     """Analyses a question against the rows `[span)`; captions of voted labels come with their weights."""
     counts = Counter(terms(text))
-    content = set(content_terms(text))
+    content = set(_content(counts))
     weights: dict[int, float] = {}
     idf: dict[int, float] = {}
     identifiers: dict[int, float] = {}

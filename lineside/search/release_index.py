@@ -230,6 +230,7 @@ class ReleaseIndex:
 
 
 _NO_FILTERS = Filters()
+_NO_SIGNALS = Signals(dense=0.0, coverage=0.0, unknown_terms=(), missing_identifiers=(), answerability=0.0)
 
 
 def _reranker(settings: RerankSettings) -> Reranker | None:
@@ -296,8 +297,8 @@ class _Search:
         passages = self._passages()
         pictures = self._images(first=len(passages) + 1)
         ranked = time.perf_counter()
-        sentences = self._score_sentences(passages)
-        signals = self._signals(passages, sentences)
+        sentences = self._score_sentences(passages) if self.query.for_answer else []
+        signals = self._signals(passages, sentences) if self.query.for_answer else _NO_SIGNALS
         return SearchResult(
             release=self.index.release,
             evidence=(*(e for _, e in passages), *(e for _, e in pictures)),

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -119,17 +121,18 @@ def free_ports(count: int) -> list[int]:
             free.close()
 
 
-@pytest.fixture(scope="package")
-def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """`lineside serve` with the repository's configuration on a free port and a small release."""
-    home = tmp_path_factory.mktemp("application")
+@contextmanager
+def running(models_dir: Path, home: Path, change: Callable[[dict[str, Any]], None]) -> Iterator[Application]:
+    """`lineside serve` with the repository's configuration, changed, on a free port and a small release."""
     (home / "models").symlink_to(models_dir, target_is_directory=True)
     publish(home, models_dir, limit=95)
     port, metrics_port, statistics_port = free_ports(3)
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config["http_options"]["port"] = port
-    config["applications"][0]["args"]["home"] = str(home)
-    config["applications"][0]["args"]["answering"]["default_deadline_ms"] = 20_000
+    described = config["applications"][0]
+    described["args"]["home"] = str(home)
+    described["args"]["answering"]["default_deadline_ms"] = 20_000
+    change(described)
     (home / "serve_config.yaml").write_text(yaml.safe_dump(config))
     with (home / "serve.log").open("wb") as log:
         process = subprocess.Popen(
@@ -156,3 +159,20 @@ def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
                 process.wait(40)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="package")
+def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    """The application as `serve_config.yaml` describes it."""
+    with running(models_dir, tmp_path_factory.mktemp("application"), lambda described: None) as started:
+        yield started
+
+
+def every_stage_apart(described: dict[str, Any]) -> None:
+    """Every stage in a deployment of its own, as on a cluster; nothing is generated."""
+    described["args"]["placement"] = {"text_encoder": "deployment", "retriever": "deployment"}
+    described["args"]["generator"] = {"engine": "none"}
+    described["deployments"] = [d for d in described["deployments"] if d["name"] != "Generator"]
+    for deployment in described["deployments"]:
+        if deployment["name"] in {"TextEncoder", "Retriever"}:
+            del deployment["autoscaling_config"]

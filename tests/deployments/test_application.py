@@ -193,7 +193,7 @@ def test_a_new_release_is_served_without_a_failed_request(
     assert all(new == (release == number) for release, new in replies), "a reply mixes releases"
 
 
-@pytest.mark.parametrize("deployment", ["Retriever", "VisionEncoder", "Ingress"])
+@pytest.mark.parametrize("deployment", ["VisionEncoder", "Ingress"])
 def test_a_killed_replica_is_replaced(application: Application, client: Client, deployment: str) -> None:
     application.replica(deployment).kill()
     time.sleep(1)

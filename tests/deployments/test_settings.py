@@ -45,7 +45,12 @@ def test_a_store_elsewhere_stays_a_url(args: dict[str, Any], tmp_path: Path) -> 
 
 
 def test_every_user_config_of_the_repository_is_valid(described: dict[str, Any]) -> None:
-    limits = {"VisionEncoder": BatchLimits, "TextEncoder": BatchLimits, "Retriever": RetrieverLimits}
+    limits = {
+        "Ingress": RetrieverLimits,
+        "VisionEncoder": BatchLimits,
+        "TextEncoder": BatchLimits,
+        "Retriever": RetrieverLimits,
+    }
     found = {d["name"]: d["user_config"] for d in described["applications"][0]["deployments"] if "user_config" in d}
     assert found.keys() == limits.keys()
     for name, config in found.items():
@@ -63,6 +68,7 @@ def test_it_listens_on_loopback(described: dict[str, Any]) -> None:
         ({"text_encoder": {"model": "models/minilm", "runtime": {"threads": 0}}}, "text_encoder.runtime.threads"),
         ({"text_encoder": {"model": "m", "runtime": {"engine": "openvino", "device": "cuda"}}}, "set engine to torch"),
         ({"placement": {"text_encoder": "moon"}}, "placement.text_encoder"),
+        ({"placement": {"retriever": "moon"}}, "placement.retriever"),
         ({"generator": {"engine": "vllm"}}, "block named vllm"),
         ({"answering": {"default_deadline_ms": 9000, "max_deadline_ms": 100}}, "default_deadline_ms"),
         ({"http": {"max_body_bytes": 2048}}, "max_body_bytes"),
