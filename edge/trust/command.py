@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lineside.errors import LinesideError
+from lineside.errors import DataError, LinesideError
 
 keys = typer.Typer(no_args_is_help=True, help="The keys that gateways trust: make, change and show them.")
 
@@ -145,6 +145,7 @@ def publish(
     folder: Folder = Path("keys"),
     to: Annotated[str | None, typer.Option(help="store that gateways read, when it is another one")] = None,
     model: Annotated[list[str] | None, typer.Option(help="NAME=PATH of a model; all models, or none at all")] = None,
+    cache: Annotated[Path, typer.Option(help="where shards of a remote store are copied to")] = Path(".lineside/cache"),
     refresh: Annotated[bool, typer.Option(help="only sign again what is published, before it expires")] = False,
     new_epoch: Annotated[bool, typer.Option(help="new data keys: everything is sent anew")] = False,
     start_over: Annotated[bool, typer.Option(help="believe nothing that the store holds")] = False,
@@ -156,6 +157,8 @@ def publish(
     from edge.trust.repository import TrustRepository
     from lineside.objects import open_store
     from lineside.releases import Catalogue
+    from lineside.releases.cache import places_for
+    from lineside.releases.settings import CacheSettings
 
     with _errors():
         repository = TrustRepository(open_store(to or store), Keyring.open(folder))
@@ -165,9 +168,13 @@ def publish(
             return
         if gateways is None:
             raise typer.BadParameter("say who may read it: --gateways FILE")
-        catalogue = Catalogue(open_store(store))
+        releases = open_store(store)
+        catalogue = Catalogue(releases)
         chosen = catalogue.current() if release is None else catalogue.get(release)
-        folders = dict(zip((s.family for s in chosen.shards), catalogue.paths(chosen), strict=True))
+        places = places_for(releases, CacheSettings(folder=cache)).fetch(chosen)
+        folders = {shard.family: places[shard.id] for shard in chosen.shards}
+        if len(folders) < len(chosen.shards):
+            raise DataError(f"release {chosen.number} has families with several shards: gateways take one a family")
         published = publish_release(
             repository,
             folders,
