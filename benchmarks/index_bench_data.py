@@ -109,7 +109,9 @@ def _fvecs(path: Path) -> np.ndarray:
 
 def _manuals(home: Path) -> tuple[np.ndarray, np.ndarray]:
     """Passages of two open manuals as rows; sentences of them, as short as questions, as queries."""
-    from index_builder.read import read_knowledge
+    from ingest.chunk import chunk
+    from ingest.parse import is_document, parse
+    from ingest.source import read_folder
     from lineside.encoders import load_text_encoder
     from lineside.shards import encoder_text, sentence_spans
 
@@ -118,7 +120,10 @@ def _manuals(home: Path) -> tuple[np.ndarray, np.ndarray]:
     for name in _MANUALS:
         if not (SHARED / name).is_dir():
             raise FileNotFoundError(f"{SHARED / name} is not there")
-        passages += read_knowledge(SHARED / name, count_tokens=encoder.count_tokens, max_tokens=160).passages
+        for source in read_folder(SHARED / name):
+            if is_document(source.path):
+                for document in parse(source).documents:
+                    passages += chunk(document, count_tokens=encoder.count_tokens, max_tokens=160)
     spans = sentence_spans(passages)
     spans = [span for span in spans if span.end - span.start >= 30]
     spans = spans[:: max(1, len(spans) // QUERIES)][:QUERIES]

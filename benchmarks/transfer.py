@@ -10,39 +10,23 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from demo.prepare_models import lineside_home
 from edge.pieces import PieceIndex, PieceSizes, SealedPieces, new_data_key, pack_files
-from index_builder.embed import embed
-from index_builder.read import Knowledge, read_knowledge
-from lineside.encoders import Runtime, TextEncoder, load_text_encoder
-from lineside.shards import write_shard
+from index_builder.build import build_release
+from index_builder.settings import BuildSettings, ModelSettings
+from lineside.releases import Catalogue
+from lineside.shards import Shard
 
-_PASSAGE_TOKENS = 160
 _SENTENCE = re.compile(r"^[A-Z][^|`<>{}\n]{60,}[.]$", re.MULTILINE)
 _ADDED = " Check this again after every change of tool Q{number}."  # each with a word that was not there before
-
-
-class _Remembering:
-    """Encodes a text once: as the incremental index job, which keeps the vectors of unchanged passages."""
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        self.encoder = encoder
-        self.dimension = encoder.dimension
-        self.known: dict[str, NDArray[np.float32]] = {}
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        new = [text for text in dict.fromkeys(texts) if text not in self.known]
-        self.known.update(zip(new, self.encoder.encode(new), strict=True))
-        return np.stack([self.known[text] for text in texts])
 
 
 @dataclass(frozen=True)
@@ -59,45 +43,43 @@ class _Built:
 def measure(
     source: Annotated[Path, typer.Argument(help="a folder with Markdown or AsciiDoc files", exists=True)],
     share: Annotated[float, typer.Option(help="part of the passages that changes")] = 0.01,
-    averages: Annotated[str, typer.Option(help="average piece sizes in KiB")] = "2,4,8,16,64",
+    averages: Annotated[str, typer.Option(help="average piece sizes in KiB")] = "2,4,8,64",
+    joint: Annotated[bool, typer.Option(help="with the demo's joint vectors")] = False,
 ) -> None:
     """Prints, for both kinds of change and several piece sizes, the share of the shard's bytes that has to move."""
-    encoder = _Remembering(load_text_encoder(lineside_home() / "models" / "minilm", runtime=Runtime(threads=1)))
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        before = _build(source, root / "before", encoder)
+        before = _build(source, root / "store", joint)
         total = sum(path.stat().st_size for path in before.files.values())
         print(f"{source.name}: {len(before.passages)} passages, {total / 2**20:.1f} MiB in {len(before.files)} files")
         for kind in ("documents", "scattered"):
-            changed = root / kind
-            shutil.copytree(source, changed / "source")
+            changed = root / "changed" / source.name
+            shutil.rmtree(changed, ignore_errors=True)
+            shutil.copytree(source, changed)
             wanted = round(share * len(before.passages))
-            edited = _edit(changed / "source", wanted, scattered=kind == "scattered")
-            after = _build(changed / "source", changed, encoder)
+            edited = _edit(changed, wanted, scattered=kind == "scattered")
+            after = _build(changed, root / "store", joint)
             differ = len(set(after.passages) - set(before.passages))
             print(f"\n{kind}: {edited} files edited, {differ} passages differ ({differ / len(before.passages):.2%})")
             for average in (int(size) << 10 for size in averages.split(",")):
                 _compare(before, after, average, total)
 
 
-def _build(source: Path, root: Path, encoder: _Remembering) -> _Built:
-    everything = {"**/*": "all", "*": "all"}
-    count = encoder.encoder.count_tokens
-    knowledge: Knowledge = read_knowledge(
-        source, count_tokens=count, max_tokens=_PASSAGE_TOKENS, family_rules=everything
+def _build(source: Path, store: Path, joint: bool) -> _Built:
+    """A release of one family by the job itself, which encodes only what the store does not know yet."""
+    models = lineside_home() / "models"
+    catalogue = Catalogue(store)
+    build_release(
+        source,
+        catalogue,
+        ModelSettings(folder=models / "minilm"),
+        ModelSettings(folder=models / "joint-demo") if joint else None,
+        settings=BuildSettings(family_rules={"*": "all"}),
     )
-    figures = [figure for document in knowledge.documents for figure in document.figures]
-    shard = write_shard(
-        root / "shards",
-        family="all",
-        documents=knowledge.documents,
-        passages=knowledge.passages,
-        figures=figures,
-        frames=knowledge.frames,
-        vectors=embed(knowledge.passages, figures, knowledge.frames, cast(TextEncoder, encoder), None),
-        fingerprints={"text": encoder.encoder.fingerprint},
-    )
-    return _Built(shard.path, [passage.text for passage in knowledge.passages])
+    (folder,) = catalogue.paths(catalogue.current())
+    shard = Shard.open(folder)
+    passages = shard.rows.slice(0, shard.manifest.counts["passages"]).column("text").to_pylist()
+    return _Built(folder, passages)
 
 
 def _edit(source: Path, wanted: int, *, scattered: bool) -> int:
