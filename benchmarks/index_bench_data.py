@@ -46,10 +46,15 @@ def load_data(name: str, folder: Path, home: Path) -> Data:
             vectors, queries = _sift() if kind == "sift5k" else _manuals(home)
             np.save(target / "vectors.npy", _normalised(vectors))
         np.save(target / "queries.npy", _normalised(queries))
-        vectors = np.load(target / "vectors.npy", mmap_mode="r")
-        np.save(target / "truth.npy", exact_ids(vectors, np.load(target / "queries.npy")))
-    vectors = np.load(target / "vectors.npy", mmap_mode="r")
-    return Data(name, vectors, np.load(target / "queries.npy"), np.load(target / "truth.npy"))
+        vectors = np.load(target / "vectors.npy", mmap_mode="r", allow_pickle=False)
+        np.save(target / "truth.npy", exact_ids(vectors, np.load(target / "queries.npy", allow_pickle=False)))
+    vectors = np.load(target / "vectors.npy", mmap_mode="r", allow_pickle=False)
+    return Data(
+        name,
+        vectors,
+        np.load(target / "queries.npy", allow_pickle=False),
+        np.load(target / "truth.npy", allow_pickle=False),
+    )
 
 
 def clustered(count: int, *, d: int = 512, clusters: int, decay: float, seed: int = 20_260) -> Iterator[np.ndarray]:
