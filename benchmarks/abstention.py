@@ -2,11 +2,12 @@
 
     python -m benchmarks.abstention [--home DIR] [--json]
 
-Two sets: text questions of the demo's tuning half, and `abstention_questions.jsonl`, written for this purpose and
-used for nothing else. It prints, for several bars on `Signals.answerability`, how many answerable questions are
-refused and how many unanswerable ones are; what the whole decision (`lineside.answering.abstain.decide`) makes of
-them; and, as a check on the coefficients in `lineside.search.answerability`, what a logistic regression fitted on
-these questions themselves reaches when each is judged by a fit to the others (leave-one-out).
+The sets: text questions of the demo's tuning, development and validation sets, and `abstention_questions.jsonl`,
+written for this purpose and used for nothing else. It prints, for several bars on `Signals.answerability`, how many
+answerable questions are refused and how many unanswerable ones are; what the whole decision
+(`lineside.answering.abstain.decide`) makes of them; and, as a check on the coefficients in
+`lineside.search.answerability`, what a logistic regression fitted on these questions themselves reaches when each is
+judged by a fit to the others (leave-one-out).
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from lineside.search.question import content_terms
 Floats = NDArray[np.float64]
 
 OWN_QUESTIONS = Path(__file__).with_name("abstention_questions.jsonl")
-TUNING = sorted((Path(__file__).resolve().parent.parent / "demo" / "questions").glob("tuning*.jsonl"))
-BARS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+_QUESTIONS = Path(__file__).resolve().parent.parent / "demo" / "questions"
+SEEN = [f for name in ("tuning", "development", "validation") for f in sorted(_QUESTIONS.glob(f"{name}*.jsonl"))]
+BARS = (0.2, 0.24, 0.3, 0.35, 0.4, 0.5, 0.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +120,14 @@ def main() -> None:
     release = catalogue.current()
     index = ReleaseIndex.open(catalogue.paths(release), release.number)
     encoder = QuestionEncoder(load_text_encoder(options.home / "models" / "minilm"))
-    tuning = [
-        judge(index, encoder, q.question, q.family, q.answerable)
-        for asked in read_questions(TUNING).values()
-        for q in asked
-        if q.image_label is None
-    ]
+    judged = {
+        half: [judge(index, encoder, q.question, q.family, q.answerable) for q in asked if q.image_label is None]
+        for half, asked in read_questions(SEEN).items()
+    }
     records = [json.loads(line) for line in OWN_QUESTIONS.read_text(encoding="utf-8").splitlines()]
-    own = [judge(index, encoder, r["question"], None, r["answerable"]) for r in records]
-    report = {"tuning half": evaluate(tuning), "own questions": evaluate(own), "both": evaluate([*tuning, *own])}
+    judged["own questions"] = [judge(index, encoder, r["question"], None, r["answerable"]) for r in records]
+    report = {name: evaluate(found) for name, found in judged.items()}
+    report["all"] = evaluate([one for found in judged.values() for one in found])
     if options.json:
         print(json.dumps(report, indent=1))
         return
