@@ -223,10 +223,11 @@ class _QuestionView:
         """Code of the question -> its share of their weight, by its rarity among the passages (idf).
 
         In "P-102 shows P-E31" the pump is named on every page, the code in one row: the code says where the answer is.
+        The shares of codes that are on every page add up to less than 1.
         """
         held = [self._bodies[n] | self._headings[n] for n in self._bodies]
         rarity = {c: math.log((len(held) + 1) / (0.5 + sum(c in keys for keys in held))) for c in codes}
-        total = sum(rarity.values())
+        total = max(sum(rarity.values()), math.log((len(held) + 1) / 1.5))
         return {c: value / total for c, value in rarity.items()} if total > 0 else {}
 
     def _shown_shares(self, passages: Sequence[Evidence]) -> dict[int, float]:
