@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lineside.analysis import Span
@@ -9,8 +10,12 @@ from lineside.answering.citations import neutralise
 from lineside.answering.questions import read_question
 from lineside.answering.ranking import RankSettings, rank_sentences
 from lineside.answering.selection import SelectionSettings, select
+from lineside.answering.traits import Traits, traits
 from lineside.schema import AnswerSentence, Citation, Evidence
 from lineside.search.contract import SearchResult
+
+_SAID = 0.7
+"""Share of a sentence's words that one sentence of the answer must hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,33 @@ def extract(result: SearchResult, question: str, settings: ExtractSettings = Ext
     evidence = {e.n: e for e in result.evidence}
     chosen = select(ranked, evidence, read_question(question), settings.selection)
     return [_answer_sentence(evidence[n], span) for n, span in chosen]
+
+
+def complement(
+    given: Sequence[AnswerSentence],
+    result: SearchResult,
+    question: str,
+    settings: ExtractSettings = ExtractSettings(),
+) -> list[AnswerSentence]:
+    """The best sentences of the extractive answer that a generated one does not hold already, in their order.
+
+    A small model may well say something true beside the point; with the best sentences quoted the answer is complete.
+    """
+    said = [traits(s.text) for s in given]
+    evidence = {e.n: e for e in result.evidence}
+    best = rank_sentences(result, question, settings.ranking)[: settings.selection.core]
+    if not best or best[0].traits.about_document:
+        return []
+    return [
+        _answer_sentence(evidence[r.evidence], Span(r.start, r.end))
+        for r in best
+        if r.score >= settings.selection.keep_share * best[0].score and not any(_holds(one, r.traits) for one in said)
+    ]
+
+
+def _holds(said: Traits, sentence: Traits) -> bool:
+    """Whether a sentence has been said: its figures and codes, and most of its words."""
+    return sentence.exact <= said.exact and len(sentence.keys & said.keys) >= _SAID * len(sentence.keys)
 
 
 def _answer_sentence(source: Evidence, span: Span) -> AnswerSentence:

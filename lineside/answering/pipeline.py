@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from lineside.answering.abstain import AbstainSettings, decide
 from lineside.answering.citations import SentenceAssembler, attribute, render, without_repeats
 from lineside.answering.deadline import Deadline
-from lineside.answering.extract import ExtractSettings, extract
+from lineside.answering.extract import ExtractSettings, complement, extract
 from lineside.answering.prompt import PromptSettings, build_prompt
 from lineside.answering.settings import AnsweringSettings, Pace
 from lineside.answering.stages import QuestionVectors, Stages
@@ -138,6 +138,9 @@ class Answerer:
                     ready.append(sentence)
                     yield SentenceReady(sentence)
         if ready:
+            for sentence in complement(ready, result, request.question, self._extraction):
+                ready.append(sentence)
+                yield SentenceReady(sentence)
             cut_short = any(d.stage == "generate" and d.reason.startswith("stopped") for d in course.degraded)
             yield Finished(_compose(course, result, "generated", "partial" if cut_short else "complete", tuple(ready)))
             return

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineside.answering.extract import ExtractSettings, extract
+from lineside.answering.extract import ExtractSettings, complement, extract
 from lineside.answering.selection import SelectionSettings
-from lineside.schema import AnswerSentence, LabelVote
+from lineside.schema import AnswerSentence, Citation, LabelVote
 from tests.answering.results import search_result
 from tests.answering.support_table import EVIDENCE
 
@@ -124,6 +124,26 @@ def test_what_a_document_is_about_is_no_answer() -> None:
     about = "This manual describes the pump P-101 and what it does."
     answer = _texts(extract(search_result(question, f"{about} The pump P-101 cools the rolls of stand S1."), question))
     assert answer[0] == "The pump P-101 cools the rolls of stand S1."
+
+
+def _generated(text: str) -> AnswerSentence:
+    return AnswerSentence(text=text, citations=(Citation(n=1, evidence_id="p1", quote=text, support=1.0),))
+
+
+def test_a_generated_answer_beside_the_point_is_completed_by_the_best_sentence() -> None:
+    question = "How tight do the casing bolts have to be?"
+    result = search_result(question, "The casing bolts hold both halves of the casing. The casing bolts take 85 Nm.")
+    quoted = "The casing bolts take 85 Nm."
+    beside = _generated("The casing bolts hold both halves of the casing.")
+    assert quoted in _texts(complement([beside], result, question))
+    assert quoted not in _texts(complement([_generated("Bolts of the casing take 85 Nm.")], result, question))
+
+
+def test_a_generated_answer_without_the_figure_has_not_said_it() -> None:
+    question = "How tight do the casing bolts have to be?"
+    result = search_result(question, "The casing bolts of the pump P-101 take 85 Nm.")
+    vague = _generated("The casing bolts of the pump P-101 take torque.")
+    assert len(complement([vague], result, question)) == 1
 
 
 def test_without_evidence_there_is_no_answer() -> None:
