@@ -120,7 +120,7 @@ def main() -> None:
     release = catalogue.current()
     index = ReleaseIndex.open(catalogue.paths(release), release.number)
     encoder = QuestionEncoder(load_text_encoder(options.home / "models" / "minilm"))
-    judged = {
+    judged: dict[str, list[Judged]] = {
         half: [judge(index, encoder, q.question, q.family, q.answerable) for q in asked if q.image_label is None]
         for half, asked in read_questions(SEEN).items()
     }
