@@ -147,11 +147,13 @@ def publish(
     model: Annotated[list[str] | None, typer.Option(help="NAME=PATH of a model; all models, or none at all")] = None,
     cache: Annotated[Path, typer.Option(help="where shards of a remote store are copied to")] = Path(".lineside/cache"),
     refresh: Annotated[bool, typer.Option(help="only sign again what is published, before it expires")] = False,
+    keep: Annotated[int | None, typer.Option(min=1, help="publications that the store keeps; all if left out")] = None,
     new_epoch: Annotated[bool, typer.Option(help="new data keys: everything is sent anew")] = False,
     start_over: Annotated[bool, typer.Option(help="believe nothing that the store holds")] = False,
 ) -> None:
     """Sign and seal a release for the gateways: they take it at their next look."""
     from edge.trust.keyring import Keyring
+    from edge.trust.pruning import prune
     from edge.trust.publishing import publish_release
     from edge.trust.records import read_recipients
     from edge.trust.repository import TrustRepository
@@ -190,6 +192,10 @@ def publish(
             f"  {moved.name:24s} {moved.new_bytes / 2**20:8.2f} MiB new of {moved.total_bytes / 2**20:8.2f} MiB{fresh}"
         )
     typer.echo(f"release {published.release} is publication {published.publication} in {repository.store.url}")
+    if keep is not None:
+        with _errors():
+            pruned = prune(repository, keep=keep)
+        typer.echo(f"removed {pruned.objects} objects of past publications, {pruned.bytes / 2**20:.2f} MiB")
 
 
 def _model(text: str) -> tuple[str, Path]:

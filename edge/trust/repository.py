@@ -86,6 +86,11 @@ class TrustRepository:
         found = self._newest(role)
         return None if found is None else found.signed
 
+    def verified_versions(self, role: Role) -> list[Targets]:
+        """All metadata of `shards` or `models` that its present keys have signed, by version."""
+        found = (self._verified(role, version) for version in sorted(self.versions(role)))
+        return [one.signed for one in found if one is not None]
+
     def read_target(self, metadata: Targets, path: str) -> bytes | None:
         """The verified content of a target that `metadata` lists; None where it does not.
 
@@ -174,7 +179,7 @@ class TrustRepository:
 
     def _newest(self, role: Role) -> _Stored[Targets] | None:
         known = self._published().of(role)
-        for version in sorted(self._versions(role), reverse=True):
+        for version in sorted(self.versions(role), reverse=True):
             if version >= known and (found := self._verified(role, version)) is not None:
                 return found
         if known and not self._was_rotated(role):
@@ -236,7 +241,8 @@ class TrustRepository:
         data = ceremony.metadata_files(self.keyring, "targets")[self.targets.version].read_bytes()
         return _Stored.of(self.targets, data).meta
 
-    def _versions(self, role: Role) -> list[int]:
+    def versions(self, role: Role) -> list[int]:
+        """Versions of a role's metadata in the store, in no order and whoever has signed them."""
         names = (info.key.removeprefix(f"{METADATA}/") for info in self.store.list(f"{METADATA}/"))
         parts = (name.split(".") for name in names)
         return [int(p[0]) for p in parts if len(p) == 3 and p[0].isdecimal() and p[1:] == [role, "json"]]
@@ -250,7 +256,7 @@ class TrustRepository:
 
     def next_version(self, role: Role) -> int:
         """The version that the next metadata of this role will have."""
-        return max([*self._versions(role), self._published().of(role)], default=0) + 1
+        return max([*self.versions(role), self._published().of(role)], default=0) + 1
 
     @property
     def _state(self) -> Path:

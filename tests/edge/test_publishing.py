@@ -14,6 +14,7 @@ from tuf.api.metadata import TargetFile
 from edge.pieces import GatewayIdentity
 from edge.trust import ceremony
 from edge.trust.keyring import Keyring
+from edge.trust.pruning import prune
 from edge.trust.publishing import Published
 from edge.trust.records import Recipient, Recipients, read_recipients
 from edge.trust.repository import TrustRepository, target_key
@@ -304,3 +305,41 @@ def test_recipients_that_cannot_be_used_are_said(tmp_path: Path, text: str, reas
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=reason):
         read_recipients(path)
+
+
+# ---- Pruning --------------------------------------------------------------------------------------------------------
+
+
+AT_ONCE = timedelta(seconds=-5)
+
+
+def test_pruning_keeps_what_gateways_need_and_removes_the_rest(plant: Plant) -> None:
+    gateway = plant.gateway()
+    gateway.update()
+    for _ in range(3):
+        plant.publish(new_epoch=True)
+    before = len(plant.store.objects)
+    pruned = prune(plant.repository, keep=1, older_than=AT_ONCE)
+    assert pruned.objects == before - len(plant.store.objects) > 10
+    assert gateway.update().status == "applied"
+    assert plant.gateway("cell-2").update().status == "applied"
+    assert plant.publish().new_epochs == ()
+
+
+def test_pruning_keeps_as_many_publications_as_asked_for(plant: Plant) -> None:
+    plant.publish(new_epoch=True)
+    prune(plant.repository, keep=2, older_than=AT_ONCE)
+    assert sorted(plant.repository.versions("shards")) == [2, 3]
+    assert sorted(plant.repository.versions("root")) == [1]
+
+
+def test_pruning_leaves_what_another_publisher_may_be_writing(plant: Plant) -> None:
+    plant.publish(new_epoch=True)
+    assert prune(plant.repository, keep=1).objects == 0
+
+
+def test_pruning_removes_nothing_when_the_store_was_set_back(plant: Plant) -> None:
+    plant.store.objects = dict(plant.first.objects)
+    with pytest.raises(DataError):
+        prune(plant.repository, keep=1, older_than=AT_ONCE)
+    assert plant.store.objects == plant.first.objects
