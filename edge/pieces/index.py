@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from functools import cached_property
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -85,14 +84,6 @@ class PieceIndex(_Record):
                 if not _PIECE_ID.fullmatch(piece.id):
                     raise ValueError(f"a piece of {name} has no proper id")
         return self
-
-    @cached_property
-    def live_bytes(self) -> tuple[int, ...]:
-        """Bytes of every pack that some file uses, each piece counted once."""
-        live = [0] * len(self.packs)
-        for piece in {piece for file in self.files.values() for piece in file.pieces}:
-            live[piece.pack] += piece.size
-        return tuple(live)
 
 
 def parse_index(data: bytes, *, kind: Literal["shard", "model"], name: str) -> PieceIndex:

@@ -10,7 +10,7 @@ import fcntl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,7 +109,8 @@ class Synchroniser:
             return self._file.load()
         except IntegrityError as error:
             aside = self._file.path.with_name(f"state.refused-{time.time_ns()}")
-            self._file.path.rename(aside)
+            with suppress(FileNotFoundError):  # somebody else has just done it
+                self._file.path.rename(aside)
             _log.error("state put aside", reason=str(error), kept_as=aside.name)
             return State(gateway=self.settings.gateway).with_incident(0, str(error))
 

@@ -149,7 +149,9 @@ def publish(
     refresh: Annotated[bool, typer.Option(help="only sign again what is published, before it expires")] = False,
     keep: Annotated[int | None, typer.Option(min=1, help="publications that the store keeps; all if left out")] = None,
     new_epoch: Annotated[bool, typer.Option(help="new data keys: everything is sent anew")] = False,
-    start_over: Annotated[bool, typer.Option(help="believe nothing that the store holds")] = False,
+    start_over: Annotated[
+        bool, typer.Option(help="believe nothing that the store holds; name all models again")
+    ] = False,
 ) -> None:
     """Sign and seal a release for the gateways: they take it at their next look."""
     from edge.trust.keyring import Keyring
