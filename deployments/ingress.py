@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.handles import call, stream
 from deployments.process import start_process
+from deployments.reindex import ClusterReindexing
 from deployments.remote_search import RemoteSearch, Searching
 from deployments.search_stage import SearchStage
 from deployments.settings import ApplicationSettings, RetrieverLimits, read_user_config
@@ -82,7 +83,10 @@ class Ingress:
             self._searching.configure(limits)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self, self._settings.http)
+        reindex = self._settings.reindex
+        return create_api(
+            self, self._settings.http, reindexing=ClusterReindexing(self._settings, reindex) if reindex else None
+        )
 
     async def document(self, document_id: str, version: str | None = None) -> Document:
         return await self._searching.document(document_id, version)

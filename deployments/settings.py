@@ -57,6 +57,14 @@ class GeneratorSettings(_Settings):
         return self
 
 
+class ReindexSettings(_Settings):
+    """What may be indexed by `POST /v1/reindex`, into the service's own store."""
+
+    sources: tuple[str, ...] = Field(min_length=1, description="folders or s3://bucket/prefix; no others are accepted")
+    promote: bool = Field(True, description="make the release current; else a person does (`lineside releases`)")
+    keep_other_families: bool = Field(False, description="leave families that the source lacks as they are")
+
+
 class ApplicationSettings(_Settings):
     """The whole application. Relative paths count from `home`; `home` itself from the working directory."""
 
@@ -70,6 +78,7 @@ class ApplicationSettings(_Settings):
     search: SearchSettings = SearchSettings()
     answering: AnsweringSettings = AnsweringSettings()
     http: HttpSettings = HttpSettings()
+    reindex: ReindexSettings | None = Field(None, description="None: re-indexing by HTTP is off")
 
     def located(self, base: Path) -> ApplicationSettings:
         """The same with every path absolute."""
@@ -81,6 +90,9 @@ class ApplicationSettings(_Settings):
             "text_encoder": self.text_encoder.model_copy(update={"model": home / self.text_encoder.model}),
             "joint_encoder": self.joint_encoder.model_copy(update={"model": home / self.joint_encoder.model}),
         }
+        if self.reindex is not None:
+            sources = tuple(s if "://" in s else str(home / s) for s in self.reindex.sources)
+            changes["reindex"] = self.reindex.model_copy(update={"sources": sources})
         generator = self.generator
         for name in ("vllm", "llamacpp"):
             block = getattr(generator, name)

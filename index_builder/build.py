@@ -12,9 +12,9 @@ from index_builder.encode import Encoders
 from index_builder.executors import LocalExecutor
 from index_builder.job import Reindex
 from index_builder.progress import Lines, Progress
-from index_builder.reports import Counts, FileError, Run, new_run_id
 from index_builder.settings import BuildSettings, JobSettings, ModelSettings
 from lineside.releases import Catalogue, Release
+from lineside.runs import Counts, FileError, Run, new_run_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,18 +10,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 import yaml
 
 from index_builder import cluster
 from index_builder.progress import Bar, Display, Lines, Progress, Silent
-from index_builder.reports import Run, active_run, new_run_id, read_errors, read_run
-from index_builder.reports import runs as list_runs
 from index_builder.settings import BuildSettings, JobSettings, ModelSettings, ParserSettings
 from lineside.errors import ConfigurationError, LinesideError, Unavailable
 from lineside.objects import open_store
+from lineside.releases import Release
+from lineside.runs import Run, active_run, new_run_id, read_errors, read_run
+from lineside.runs import runs as list_runs
 
 OK, FAILED, USAGE, NOT_PROMOTED, CANCELLED = 0, 1, 2, 3, 130
 _SHOWN_ERRORS = 20
@@ -49,7 +51,15 @@ def reindex(
     passage_tokens: Annotated[int, typer.Option(help="longest passage")] = 160,
     time_limit_s: Annotated[float, typer.Option(help="longest time that one file may be parsed")] = 300.0,
     memory_limit_mib: Annotated[int, typer.Option(help="most memory that one file may take to be parsed")] = 4_096,
+    task_files: Annotated[int, typer.Option(help="files that a worker parses before it stores them")] = 16,
+    task_texts: Annotated[int, typer.Option(help="texts that a worker encodes before it stores them")] = 768,
     cpus: Annotated[int | None, typer.Option(help="CPUs of the Ray that a local run starts; default all")] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(help="question file, folder or BEIR folder that judges the release before it is promoted"),
+    ] = None,
+    min_ndcg: Annotated[float | None, typer.Option(min=0, max=1, help="with --questions: lowest nDCG@10")] = None,
+    min_recall: Annotated[float | None, typer.Option(min=0, max=1, help="with --questions: lowest recall@10")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="with --address: do not wait for the job")] = False,
     note: Annotated[str, typer.Option(help="kept with the release")] = "",
     json: Annotated[bool, typer.Option("--json", help="print the run's record at the end, and nothing else")] = False,
@@ -72,18 +82,25 @@ def reindex(
             else _model(Path(joint_model or _home() / "models" / "joint-demo"), device),
             build=BuildSettings(passage_tokens=passage_tokens, family_rules=_rules(families)),
             parser=ParserSettings(time_limit_s=time_limit_s, memory_limit_mib=memory_limit_mib),
+            task_files=task_files,
+            task_texts=task_texts,
         )
-        run_job(
-            settings,
-            name,
-            display=_display(json),
-            promote=promote,
-            keep_other_families=keep_other_families,
-            note=note,
-            cpus=cpus,
-            watch_s=poll_s if watch else None,
-            done=lambda run: _print(run, settings.store, json),
-        )
+        judge = _gate(settings, questions, min_ndcg, min_recall)
+        own = sys.stdout
+        # Ray writes to standard output what it has to say; with --json that belongs to the record alone.
+        with contextlib.redirect_stdout(sys.stderr if json else own):
+            run_job(
+                settings,
+                name,
+                display=_display(json),
+                promote=promote,
+                keep_other_families=keep_other_families,
+                note=note,
+                gate=judge,
+                cpus=cpus,
+                watch_s=poll_s if watch else None,
+                done=lambda run: _print(run, settings.store, json, own),
+            )
     except KeyboardInterrupt:
         _fail("stopped; the next run goes on from here", CANCELLED)
     except ValueError as error:  # pydantic's, of the settings
@@ -102,6 +119,7 @@ def run_job(
     promote: bool = True,
     keep_other_families: bool = False,
     note: str = "",
+    gate: Callable[[Release], None] | None = None,
     cpus: int | None = None,
     watch_s: float | None = None,
     done: Callable[[Run], None] = lambda run: None,
@@ -132,6 +150,7 @@ def run_job(
                         progress,
                         promote=promote,
                         keep_other_families=keep_other_families,
+                        gate=gate,
                         note=note,
                     ).run()
                 seen = listed
@@ -162,6 +181,34 @@ def runs(
         _print(run, _absolute(store), json)
     except LinesideError as error:
         _fail(str(error), FAILED)
+
+
+def _gate(
+    settings: JobSettings, questions: Path | None, min_ndcg: float | None, min_recall: float | None
+) -> Callable[[Release], None] | None:
+    """What a release must reach. Raises ConfigurationError where bars and questions do not come together."""
+    if questions is None and min_ndcg is None and min_recall is None:
+        return None
+    if questions is None or (min_ndcg is None and min_recall is None):
+        raise ConfigurationError("--questions goes with --min-ndcg or --min-recall, and they with it")
+    if not questions.exists():
+        raise ConfigurationError(f"{questions} is not there: give a question file or a folder of them")
+
+    def judge(candidate: Release) -> None:
+        from index_builder.evaluation.gate import Bars, check_release
+        from index_builder.work import scratch_folder
+        from lineside.encoders import load_text_encoder
+        from lineside.releases.cache import places_for
+        from lineside.releases.settings import CacheSettings
+        from lineside.search import ReleaseIndex
+
+        store = open_store(settings.store)
+        places = places_for(store, CacheSettings(folder=scratch_folder(store.url) / "judged")).fetch(candidate)
+        index = ReleaseIndex.open([places[shard.id] for shard in candidate.shards], candidate.number)
+        encoder = load_text_encoder(settings.text.folder, runtime=settings.text.runtime)
+        check_release(index, encoder, questions, Bars(min_ndcg=min_ndcg, min_recall=min_recall))
+
+    return judge
 
 
 def _submit(address: str, run_id: str, detach: bool, json: bool) -> NoReturn:
@@ -228,9 +275,9 @@ def _display(json: bool) -> Display:
     return Bar() if sys.stderr.isatty() else Lines(typer.echo)
 
 
-def _print(run: Run, store: str, json: bool) -> None:
+def _print(run: Run, store: str, json: bool, out: TextIO | None = None) -> None:
     if json:
-        typer.echo(run.model_dump_json())
+        typer.echo(run.model_dump_json(), file=out)
         return
     typer.echo(_line(run))
     found = read_errors(open_store(store), run.id)

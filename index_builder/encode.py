@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ class Encoders:
     ) -> None:
         self._settings = settings
         self._text, self._joint = text, joint
-        self.busy_s = 0.0
+        self._probes: dict[str, Rows] = {}
 
     @property
     def text(self) -> TextEncoder:
@@ -49,10 +48,7 @@ class Encoders:
     def texts(self, texts: Sequence[str], *, joint: bool) -> Rows:
         """`n` texts → `(n, d) float32`; the same text gives the same bits in any company."""
         encoder = self.joint.encode_texts if joint else self.text.encode
-        started = time.perf_counter()
-        rows = encoder(texts, pad_multiple=PAD_MULTIPLE)
-        self.busy_s += time.perf_counter() - started
-        return rows
+        return encoder(texts, pad_multiple=PAD_MULTIPLE)
 
     def images(self, images: Sequence[bytes]) -> tuple[Rows, list[int]]:
         """`n` encoded images → `(n, d) float32`, and the places of those that cannot be decoded: their rows are zero.
@@ -62,7 +58,6 @@ class Encoders:
         joint = self.joint
         rows = np.zeros((len(images), joint.dimension), np.float32)
         unreadable: list[int] = []
-        started = time.perf_counter()
         for first in range(0, len(images), joint.runtime.max_batch):
             decoded: list[Image.Image] = []
             places: list[int] = []
@@ -74,14 +69,21 @@ class Encoders:
                     unreadable.append(place)
             if decoded:
                 rows[places] = joint.encode_images(decoded)
-        self.busy_s += time.perf_counter() - started
         return rows, unreadable
+
+    def warm(self, spaces: Iterable[str]) -> None:
+        """Loads and compiles what these spaces need."""
+        for space in spaces:
+            self.probe(space)
 
     def probe(self, space: str) -> Rows:
         """(1, d): tells a space's dimension."""
-        if space == "joint_image":
-            return self.joint.encode_images([Image.new("RGB", (32, 32), "grey")])
-        return self.texts(["probe"], joint=space == "joint_text")
+        if space not in self._probes:
+            if space == "joint_image":
+                self._probes[space] = self.joint.encode_images([Image.new("RGB", (32, 32), "grey")])
+            else:
+                self._probes[space] = self.texts(["probe"], joint=space == "joint_text")
+        return self._probes[space]
 
 
 def shard_vectors(

@@ -6,6 +6,8 @@ leaves what it made in the store (`work.WorkArea`), so a run that was killed goe
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +31,6 @@ from index_builder.planning import (
 )
 from index_builder.progress import Progress
 from index_builder.publishing import Built, publish
-from index_builder.reports import ErrorReport, FileError, write_errors
 from index_builder.settings import JobSettings
 from index_builder.sources import Listing, Source, open_source
 from index_builder.tasks import BuildOutcome, BuildTask, EmbedOutcome, FileTask, ParseOutcome, Space
@@ -39,6 +40,7 @@ from ingest.chunk import chunker_fingerprint
 from lineside.errors import Conflict, DataError, NotFound
 from lineside.releases import Catalogue, Release, ShardEntry
 from lineside.releases.upload import shard_key
+from lineside.runs import ErrorReport, FileError, write_errors
 from lineside.shards.manifest import FORMAT_VERSION, MANIFEST_NAME
 
 _ATTEMPTS = 5
@@ -56,7 +58,6 @@ class Outcome:
     release: Release
     is_new: bool
     report: ErrorReport
-    embed_busy_s: float
 
 
 class Reindex:
@@ -90,7 +91,6 @@ class Reindex:
             "joint": self._work.joint_fingerprint,
             "chunker": chunker_fingerprint(settings.build.passage_tokens),
         }
-        self._embed_busy_s = 0.0
         self._unreadable: set[bytes] = set()
 
     def run(self) -> Outcome:
@@ -198,12 +198,15 @@ class Reindex:
                 plans.append(plan_texts(rows, cast(Space, name), space, self._settings.task_texts))
         counts.vectors_known, counts.vectors_made = sum(plan.known for plan in plans), 0
         self._progress.begin("embedding", sum(plan.wanted for plan in plans), "texts and images")
+        started, first = time.time(), math.inf
         for found in self._executor.run("embed", [task for plan in plans for task in plan.tasks]):
             outcome = cast(EmbedOutcome, found)
             counts.vectors_made += outcome.vectors
-            self._embed_busy_s += outcome.busy_s
+            first = min(first, outcome.began)
             self._unreadable.update(bytes.fromhex(image) for image in outcome.unreadable_images)
             self._progress.advance(outcome.vectors)
+        if first < math.inf:
+            self._progress.run.seconds["loading_models"] = round(max(0.0, first - started), 3)
         self._work.refresh_vectors()
 
     def _build(self, rows: Sequence[Row]) -> list[Built]:
@@ -276,7 +279,7 @@ class Reindex:
             f"{counts.frames} frames; {counts.shards_built} shards built, {counts.shards_kept} kept; "
             f"{run.errors} files left out",
         )
-        return Outcome(release, is_new, report, self._embed_busy_s)
+        return Outcome(release, is_new, report)
 
 
 def _current(catalogue: Catalogue) -> Release | None:

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from index_builder.digests import digest, split
 from index_builder.parsed import LIGHT
-from index_builder.reports import FileError
 from index_builder.sources import Listing, Source
 from index_builder.tasks import EmbedTask, FileTask, Label, ParseTask, RowTexts, Space
 from index_builder.vectors import VectorSpace
@@ -18,6 +17,7 @@ from ingest.frames import LABELS_FILE, plan_frames
 from ingest.limits import ParseLimits
 from ingest.parse import is_document
 from ingest.source import SourceFile
+from lineside.runs import FileError
 
 _LABEL_READERS = 16
 

@@ -12,9 +12,9 @@ from typing import Protocol
 
 import structlog
 
-from index_builder.reports import FINISHED, Run, StageProgress, State, write_run
 from lineside.errors import LinesideError
 from lineside.objects import ObjectStore
+from lineside.runs import FINISHED, Run, StageProgress, State, write_run
 
 log = structlog.get_logger("lineside.reindex")
 

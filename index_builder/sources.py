@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from index_builder.reports import FileError
 from ingest.limits import ParseLimits
 from ingest.source import SourceFile, list_folder, read_file
 from lineside.errors import ConfigurationError, DataError, NotFound, StoreUnavailable, TooLarge
 from lineside.objects import ObjectStore, open_store
+from lineside.runs import FileError
 
 _HASHED_BYTES = 1 << 20
 

@@ -99,8 +99,7 @@ class EmbedOutcome(_Record):
     space: Space
     vectors: int
     unreadable_images: tuple[str, ...] = ()
-    busy_s: float = 0.0
-    tokens: int = 0
+    began: float = Field(0.0, description="seconds since the epoch when the task began, its models loaded")
 
 
 class BuildTask(_Record):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from index_builder.planning import Row
-from index_builder.reports import active_run, delete_old_runs
 from index_builder.work import WorkArea
 from lineside.releases import Catalogue
+from lineside.runs import active_run, delete_old_runs
 
 _SEGMENTS = 24
 _MERGED_BYTES = 64 * 2**20

@@ -111,7 +111,8 @@ class EmbedWorker:
 
     def __call__(self, task: EmbedTask) -> EmbedOutcome:
         space = self._work.spaces[task.space]
-        busy = self._encoders.busy_s
+        self._encoders.warm(self._work.spaces)
+        began = time.time()
         unreadable: list[str] = []
         if task.probe:
             space.write([PROBE], self._encoders.probe(task.space))
@@ -127,7 +128,7 @@ class EmbedWorker:
             space=task.space,
             vectors=len(texts) + len(task.images),
             unreadable_images=tuple(unreadable),
-            busy_s=self._encoders.busy_s - busy,
+            began=began,
         )
 
     def _texts(self, task: EmbedTask) -> dict[bytes, str]:

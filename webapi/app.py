@@ -20,6 +20,7 @@ from webapi.admission import Admission
 from webapi.bodies import read_body, read_request, validate_json
 from webapi.compatible import CompatibleAnswer, CompatibleRequest, as_request, compatible_answer
 from webapi.openapi import ERRORS, body_of, document_schema
+from webapi.reindex import Reindexing, reindex_router
 from webapi.service import Service, Status
 from webapi.settings import HttpSettings
 from webapi.views import DocumentView, TextView, as_html, document_view, page_view, section_view
@@ -31,8 +32,10 @@ _REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 _SHORT_CACHE = "private, max-age=60"
 
 
-def create_api(service: Service, settings: HttpSettings = HttpSettings()) -> FastAPI:
-    """A FastAPI application over `service`."""
+def create_api(
+    service: Service, settings: HttpSettings = HttpSettings(), *, reindexing: Reindexing | None = None
+) -> FastAPI:
+    """A FastAPI application over `service`; `reindexing` runs the re-index job where that is configured."""
     api = FastAPI(
         title="Lineside",
         version="1",
@@ -43,6 +46,7 @@ def create_api(service: Service, settings: HttpSettings = HttpSettings()) -> Fas
     )
     admission = Admission(settings)
     document_schema(api)
+    api.include_router(reindex_router(reindexing))
 
     @api.post("/v1/answer", tags=["answers"], openapi_extra=body_of(AnswerRequest), responses={200: {"model": Answer}})
     async def answer(request: Request) -> Response:

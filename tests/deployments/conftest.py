@@ -132,6 +132,7 @@ def running(models_dir: Path, home: Path, change: Callable[[dict[str, Any]], Non
     described = config["applications"][0]
     described["args"]["home"] = str(home)
     described["args"]["answering"]["default_deadline_ms"] = 20_000
+    described["args"]["reindex"] = {"sources": ["source"]}
     change(described)
     (home / "serve_config.yaml").write_text(yaml.safe_dump(config))
     with (home / "serve.log").open("wb") as log:

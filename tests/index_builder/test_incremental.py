@@ -17,12 +17,12 @@ from index_builder.encode import Encoders
 from index_builder.executors import LocalExecutor
 from index_builder.job import Reindex
 from index_builder.progress import Progress, Silent
-from index_builder.reports import Run, new_run_id, read_run
 from index_builder.settings import BuildSettings, JobSettings
 from index_builder.tasks import Stage
 from index_builder.work import WorkArea
 from lineside.errors import NotFound, ShardError, StoreUnavailable
 from lineside.objects import FolderStore
+from lineside.runs import Run, new_run_id, read_run
 from tests.index_builder.conftest import DRIVE, Plant, picture
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from index_builder.build import build_release
 from index_builder.evaluation import command
+from index_builder.settings import ModelSettings
 from lineside.encoders import load_text_encoder
 from lineside.evaluation import run
 from lineside.evaluation.questions import Question
@@ -52,7 +53,7 @@ def test_a_run_prints_figures_and_its_status_tells_whether_bars_are_met(
     (tmp_path / "source" / "pump").mkdir(parents=True)
     (tmp_path / "source" / "pump" / "manual.md").write_text(MANUAL)
     catalogue = Catalogue(tmp_path / "store")
-    build_release(tmp_path / "source", catalogue, encoder, None)
+    build_release(tmp_path / "source", catalogue, ModelSettings(folder=models_dir / "minilm"), None, isolated=False)
     monkeypatch.setattr(
         run.LocalApplication, "load", classmethod(lambda cls, *a, **k: LocalApplication(catalogue, encoder))
     )

@@ -49,14 +49,16 @@ def test_a_table_that_cannot_be_used_is_an_error(tmp_path: Path, rows: str, mess
         read_labelled_images(tmp_path / "nowhere")
 
 
-def test_copies_are_each_others_nearest_and_the_odd_one_out_is_wrong(tmp_path: Path, vision: JointEncoder) -> None:
+def test_copies_are_each_others_nearest_and_the_odd_one_out_is_wrong(
+    tmp_path: Path, vision_encoder: JointEncoder
+) -> None:
     rows = "file,label\na1.png,leak\na2.png,leak\nb1.png,dry\nb2.png,dry\nodd.png,worn\nbroken.png,worn\n"
     folder = write_images(tmp_path, rows, [])
     for name, seed in (("a1", 1), ("a2", 1), ("b1", 2), ("b2", 2), ("odd", 3)):
         picture(seed).save(folder / f"{name}.png")
     (folder / "broken.png").write_bytes(b"no image")
     with VectorCache(tmp_path / "cache", vision.fingerprint, vision.dimension) as cache:
-        report = evaluate_images(read_labelled_images(folder), vision, cache, model="tiny")
+        report = evaluate_images(read_labelled_images(folder), vision_encoder, cache, model="tiny")
     assert report.images == 5
     assert report.accuracy == pytest.approx(0.8)
     assert report.map == 1.0
@@ -64,7 +66,7 @@ def test_copies_are_each_others_nearest_and_the_odd_one_out_is_wrong(tmp_path: P
     assert "1 images cannot be decoded and are left out" in report.warnings
 
 
-def test_average_precision_counts_every_image_of_the_label(tmp_path: Path, vision: JointEncoder) -> None:
+def test_average_precision_counts_every_image_of_the_label(tmp_path: Path, vision_encoder: JointEncoder) -> None:
     """Three of one label, two of them copies, and a stranger: the copy comes first for both, whatever comes second."""
     folder = write_images(tmp_path, "file,label\na.png,x\nb.png,x\nc.png,x\nd.png,y\n", [])
     Image.new("RGB", (40, 40), "white").save(folder / "a.png")
@@ -72,7 +74,7 @@ def test_average_precision_counts_every_image_of_the_label(tmp_path: Path, visio
     picture(5).save(folder / "c.png")
     picture(5).save(folder / "d.png")
     with VectorCache(tmp_path / "cache", vision.fingerprint, vision.dimension) as cache:
-        report = evaluate_images(read_labelled_images(folder), vision, cache, model="tiny")
+        report = evaluate_images(read_labelled_images(folder), vision_encoder, cache, model="tiny")
     # a and b find each other first and c second or third; c finds d, its copy, before a and b.
     second_or_third = {(1 + 1) / 2, (1 + 2 / 3) / 2}
     last = (1 / 2 + 2 / 3) / 2

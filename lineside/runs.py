@@ -1,4 +1,4 @@
-"""What a run says about itself: its state and counts while it runs, and a row for every file it had to leave out."""
+"""Records of re-index runs in the store: state and counts while a run goes on, and a row for every file left out."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ class Run(BaseModel):
     updated: datetime
     stage: StageProgress = StageProgress()
     counts: Counts = Counts()
-    seconds: dict[str, float] = Field({}, description="wall time of each stage so far")
+    seconds: dict[str, float] = Field(
+        {}, description="wall time of each stage so far; loading_models is part of embedding"
+    )
     errors: int = Field(0, description="rows of the error report")
     warnings: int = 0
     release: int | None = Field(None, description="what the run published, or found to be still right")
