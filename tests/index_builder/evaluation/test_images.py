@@ -57,7 +57,7 @@ def test_copies_are_each_others_nearest_and_the_odd_one_out_is_wrong(
     for name, seed in (("a1", 1), ("a2", 1), ("b1", 2), ("b2", 2), ("odd", 3)):
         picture(seed).save(folder / f"{name}.png")
     (folder / "broken.png").write_bytes(b"no image")
-    with VectorCache(tmp_path / "cache", vision.fingerprint, vision.dimension) as cache:
+    with VectorCache(tmp_path / "cache", vision_encoder.fingerprint, vision_encoder.dimension) as cache:
         report = evaluate_images(read_labelled_images(folder), vision_encoder, cache, model="tiny")
     assert report.images == 5
     assert report.accuracy == pytest.approx(0.8)
@@ -73,7 +73,7 @@ def test_average_precision_counts_every_image_of_the_label(tmp_path: Path, visio
     Image.new("RGB", (40, 40), "white").save(folder / "b.png")
     picture(5).save(folder / "c.png")
     picture(5).save(folder / "d.png")
-    with VectorCache(tmp_path / "cache", vision.fingerprint, vision.dimension) as cache:
+    with VectorCache(tmp_path / "cache", vision_encoder.fingerprint, vision_encoder.dimension) as cache:
         report = evaluate_images(read_labelled_images(folder), vision_encoder, cache, model="tiny")
     # a and b find each other first and c second or third; c finds d, its copy, before a and b.
     second_or_third = {(1 + 1) / 2, (1 + 2 / 3) / 2}
