@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from tuf.api.metadata import Targets
+from tuf.api.metadata import TargetFile, Targets
 
 from edge.canary import CANARIES, make_canaries
 from edge.pieces import (
@@ -40,7 +40,7 @@ from edge.trust.records import (
     model_path,
     parse_record,
 )
-from edge.trust.repository import TrustRepository, Versions
+from edge.trust.repository import Content, TrustRepository, Versions
 from lineside.errors import ConfigurationError, DataError
 from lineside.shards import Shard
 from lineside.shards.manifest import MANIFEST_NAME
@@ -65,6 +65,11 @@ class Moved:
     total_bytes: int
     new_bytes: int
     epoch: int
+
+    @classmethod
+    def of(cls, index: PieceIndex, pack_bytes: int, data: bytes, previous: bytes | None) -> Moved:
+        total = sum(file.size for file in index.files.values())
+        return cls(index.name, total, pack_bytes + (0 if data == previous else len(data)), index.epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +106,18 @@ def publish_release(
     """
     _check_names(shards, recipients)
     before = _Before.read(repository, start_over=start_over)
+    readers = {**recipients.gateways, PUBLISHER: Recipient(public_key=repository.keyring.identity().public_key)}
     publication = repository.next_version("shards")
-    contents: dict[str, bytes] = {}
-    entries, moved, keys, fresh = [], [], {}, []
+    contents: dict[str, Content] = {}
+    entries, moved, fresh = [], [], []
+    data_keys: dict[str, bytes] = {}
     fingerprints: dict[str, str] = {}
     for family, folder in sorted(shards.items()):
         shard = Shard.open(folder)
         if shard.family != family:
             raise DataError(f"{folder} is a shard of {shard.family}, not of {family}")
         fingerprints |= shard.manifest.fingerprints
-        readers = {name: r for name, r in recipients.gateways.items() if r.holds(family)}
-        readers[PUBLISHER] = Recipient(public_key=repository.keyring.identity().public_key)
-        labels = tuple(sorted(f"{name}:{_fingerprint(reader)}" for name, reader in readers.items()))
+        labels = tuple(sorted(_label(name, r) for name, r in readers.items() if r.holds(family)))
         known = None if new_epoch else before.key(family, labels)
         if known is None:
             fresh.append(family)
@@ -133,19 +138,9 @@ def publish_release(
             packing=settings.packing,
         )
         contents[index_path(family)] = data = index.model_dump_json().encode()
-        total = sum(file.size for file in index.files.values())
-        moved.append(Moved(family, total, new_bytes + len(data), epoch))
+        moved.append(Moved.of(index, new_bytes, data, before.index_data(family)))
         entries.append(PublishedShard(family=family, shard=shard.id, epoch=epoch, recipients=labels))
-        keys[family] = {
-            name: WrappedKey(
-                epoch=epoch,
-                wrapped=wrap_data_key(data_key, reader.public_key, gateway=name, family=family, epoch=epoch),
-            )
-            for name, reader in readers.items()
-        }
-    for gateway in (*recipients.gateways, PUBLISHER):
-        held = {family: by_name[gateway] for family, by_name in keys.items() if gateway in by_name}
-        contents[access_path(gateway)] = AccessRecord(gateway=gateway, keys=held).model_dump_json().encode()
+        data_keys[family] = data_key
     record = ReleaseRecord(
         publication=publication,
         release=release,
@@ -154,11 +149,30 @@ def publish_release(
         shards=tuple(entries),
     )
     contents[RELEASE] = record.model_dump_json().encode()
+    for name, reader in readers.items():
+        contents[access_path(name)] = before.access_of(name, reader, record) or _access(name, reader, record, data_keys)
     model_contents = None if models is None else _models(repository, models, settings, moved, start_over=start_over)
     versions = repository.publish(
         {"shards": contents, **({} if model_contents is None else {"models": model_contents})}, start_over=start_over
     )
     return Published(publication, release, versions, tuple(moved), tuple(fresh))
+
+
+def _access(name: str, reader: Recipient, record: ReleaseRecord, data_keys: Mapping[str, bytes]) -> bytes:
+    keys = {
+        family: WrappedKey(
+            epoch=epoch,
+            wrapped=wrap_data_key(data_keys[family], reader.public_key, gateway=name, family=family, epoch=epoch),
+        )
+        for family, epoch in _epochs(name, reader, record).items()
+    }
+    return AccessRecord(gateway=name, keys=keys).model_dump_json().encode()
+
+
+def _epochs(name: str, reader: Recipient, record: ReleaseRecord) -> dict[str, int]:
+    """Epoch by family of what a reader with this key may read of a release."""
+    label = _label(name, reader)
+    return {shard.family: shard.epoch for shard in record.shards if label in shard.readers}
 
 
 def _check_names(shards: Mapping[str, Path], recipients: Recipients) -> None:
@@ -202,7 +216,7 @@ def _models(
             packing=settings.packing,
         )
         contents[model_path(name)] = data = index.model_dump_json().encode()
-        moved.append(Moved(name, sum(file.size for file in index.files.values()), new_bytes + len(data), 0))
+        moved.append(Moved.of(index, new_bytes, data, old))
     return contents
 
 
@@ -273,17 +287,25 @@ class _Before:
             return None
         shard = next((shard for shard in self.record.shards if shard.family == family), None)
         wrapped = self.access.keys.get(family)
-        if shard is None or wrapped is None or wrapped.epoch != shard.epoch or not set(shard.recipients) <= set(labels):
+        if shard is None or wrapped is None or wrapped.epoch != shard.epoch or not shard.readers <= set(labels):
             return None
         identity = self.repository.keyring.identity()
         return shard.epoch, identity.unwrap(wrapped.wrapped, family=family, epoch=shard.epoch)
 
-    def index(self, family: str) -> PieceIndex | None:
-        if self.metadata is None:
+    def access_of(self, name: str, reader: Recipient, record: ReleaseRecord) -> TargetFile | None:
+        """A reader's access as it was signed, where nothing of it has changed: with thousands of gateways few have."""
+        if self.metadata is None or self.record is None:
             return None
-        data = self.repository.read_target(self.metadata, index_path(family))
+        unchanged = _epochs(name, reader, self.record) == _epochs(name, reader, record)
+        return self.metadata.targets.get(access_path(name)) if unchanged else None
+
+    def index_data(self, family: str) -> bytes | None:
+        return None if self.metadata is None else self.repository.read_target(self.metadata, index_path(family))
+
+    def index(self, family: str) -> PieceIndex | None:
+        data = self.index_data(family)
         return None if data is None else parse_index(data, kind="shard", name=family)
 
 
-def _fingerprint(reader: Recipient) -> str:
-    return hashlib.sha256(base64.b64decode(reader.public_key)).hexdigest()[:16]
+def _label(name: str, reader: Recipient) -> str:
+    return f"{name}:{hashlib.sha256(base64.b64decode(reader.public_key)).hexdigest()[:16]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -45,6 +46,11 @@ class PublishedShard(_Record):
     shard: str = Field(pattern=r"^[0-9a-f]{40}$")
     epoch: int = Field(ge=1)
     recipients: tuple[str, ...] = Field(max_length=100_000)
+
+    @cached_property
+    def readers(self) -> frozenset[str]:
+        """`recipients`, to look up in."""
+        return frozenset(self.recipients)
 
 
 class ReleaseRecord(_Record):

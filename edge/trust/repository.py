@@ -37,6 +37,7 @@ PACKS: Final = "tuf/packs"
 _METADATA_BYTES_MAX = 16 << 20
 _TARGET_BYTES_MAX = 256 << 20
 
+Content = bytes | TargetFile
 Document = TypeVar("Document", Targets, Snapshot, Timestamp)
 
 _log = structlog.get_logger(__name__)
@@ -116,10 +117,11 @@ class TrustRepository:
         info = self.store.head(pack_key(sha256))
         return info is not None and info.size == size
 
-    def publish(self, contents: Mapping[Role, Mapping[str, bytes]], *, start_over: bool = False) -> Versions:
+    def publish(self, contents: Mapping[Role, Mapping[str, Content]], *, start_over: bool = False) -> Versions:
         """Replaces everything that the given delegated roles sign; then snapshot and timestamp. Gives their versions.
 
-        Roles that are not given stay as they are, signed again when half of their time is over. With `start_over` what
+        A target is given by its content, or as it was signed the last time, which is then not stored again. Roles that
+        are not given stay as they are, signed again when half of their time is over. With `start_over` what
         the store holds of them is forgotten.
 
         Raises:
@@ -156,9 +158,12 @@ class TrustRepository:
         _log.info("published", store=self.store.url, **published.model_dump())
         return published
 
-    def _with_targets(self, role: Role, contents: Mapping[str, bytes]) -> Targets:
+    def _with_targets(self, role: Role, contents: Mapping[str, Content]) -> Targets:
         targets = {}
         for path, data in contents.items():
+            if isinstance(data, TargetFile):
+                targets[path] = data
+                continue
             sha256 = hashlib.sha256(data).hexdigest()
             targets[path] = TargetFile(len(data), {"sha256": sha256}, path)
             self.store.put(target_key(path, sha256), data)

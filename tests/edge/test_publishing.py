@@ -60,6 +60,18 @@ def test_family_that_has_not_changed_sends_no_pack(plant: Plant) -> None:
     published = plant.publish()
     assert keys(plant.store, "tuf/packs") == before
     assert published.new_epochs == ()
+    assert {one.new_bytes for one in published.moved} == {0}
+
+
+def test_access_of_gateways_for_which_nothing_changed_is_not_written_again(plant: Plant) -> None:
+    before = keys(plant.store, "tuf/targets/access")
+    with_recipients(plant, **{"cell-3": Recipient(public_key=GatewayIdentity("cell-3", b"3" * 32).public_key)})
+    plant.publish()
+    assert [key for key in keys(plant.store, "tuf/targets/access") - before if "cell-3" not in key] == []
+    plant.revoke("cell-2")
+    plant.publish()
+    written = {key.split(".")[-2] for key in keys(plant.store, "tuf/targets/access") - before}
+    assert written == {"cell-1", "cell-3", "publisher"}
 
 
 def test_removed_pack_is_stored_again(plant: Plant) -> None:
