@@ -19,6 +19,7 @@ Span = tuple[int, int]
 
 _SELECTIONS_MAX = 64
 _BLOCK = 32
+_UNFILTERED_SHARE = 0.9  # from here on a selector hardly changes a search's time
 
 
 class _ApproximatePart:
@@ -57,7 +58,7 @@ class _ApproximatePart:
         started = time.perf_counter()
         scores, ids = self.index.search(vector[None], n, point, selection.vectors)
         ms = (time.perf_counter() - started) * 1000
-        if selection.vectors is None:
+        if selection.vectors is None or selection.vectors.share > _UNFILTERED_SHARE:
             self.chooser.observe(point, ms)
         found = ids[0] >= 0
         ids, scores = ids[0][found], scores[0][found]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class EffortCurve(_Record):
     default_effort: int = Field(ge=0, description="effort of the cheapest point that reaches the recall bar")
     default_rescored: int = Field(0, ge=0, description="`rescored` of that point")
 
-    @property
+    @cached_property
     def default(self) -> EffortPoint:
         """The point that is used when nothing else is known: the cheapest that reaches the recall bar."""
         wanted = (self.default_effort, self.default_rescored)

@@ -101,7 +101,8 @@ class VectorIndex:
         factor = max(_RESCORED_PER_WANTED, rescored / k_found) if self._refined else 1.0
         parameters = self._search_parameters(probes, factor, selector)
         scores, ids = self._index.search(queries, k_found, params=parameters)
-        scores[ids < 0] = -np.inf
+        if ids[:, -1].min() < 0:  # missing ones come last
+            scores[ids < 0] = -np.inf
         if k_found < k:
             scores = np.pad(scores, ((0, 0), (0, k - k_found)), constant_values=-np.inf)
             ids = np.pad(ids, ((0, 0), (0, k - k_found)), constant_values=-1)
