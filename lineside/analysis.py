@@ -59,9 +59,10 @@ def canonical_identifier(token: str) -> str:
     return re.sub(r"(?<!\d)\.|\.(?!\d)|[-/_:#+]", "", token)
 
 
-# "M1 to M4", "GB-1 to GB-4", "P-101…P-104", "BRN-01..24": the members between the ends are meant, too.
+# "M1 to M4", "GB-1 to GB-4", "P-101…P-104", "BRN-01..24", "G54-G59.3": the members between the ends are meant, too.
 _RANGE = re.compile(
-    r"(?<![^\W_])([^\W\d_]{1,6}-?)(\d{1,4})(?:\s+(?:to|through)\s+|\s*(?:\.\.\.?|…)\s*)(?:\1)?(\d{1,4})(?!\w)"
+    r"(?<![^\W_])([^\W\d_]{1,6}-?)(\d{1,4})"
+    r"(?:(?:\s+(?:to|through)\s+|\s*(?:\.\.\.?|…)\s*)(?:\1)?|\s*-\s*\1)(\d{1,4})(?!\w)"
 )
 _RANGE_MAX = 60
 
@@ -76,18 +77,69 @@ def identifiers_between(text: str) -> list[str]:
     return found
 
 
-def terms(text: str, *, keep_stop_words: bool = False) -> list[str]:
-    """Index terms in order: stemmed words, numbers, and identifiers as terms of their own, marked `#`.
+_JOINT = re.compile(r"[-/_:#+]")
+_DOTTED_NUMBER = re.compile(r"\d+(?:\.\d+)+")
+
+
+def _parts(chunk: str) -> list[str]:
+    """Identifiers that one of several parts is: "w1-e408" holds w1 and e408, "e-452" and "hx-200/a" hold none."""
+    pieces = _JOINT.split(chunk)
+    return [canonical_identifier(piece) for piece in pieces if is_identifier(piece)] if len(pieces) > 1 else []
+
+
+def terms(text: str) -> list[str]:
+    """Terms that a question is asked with, in order: stemmed words without stop words, numbers, and as terms of their
+    own identifiers, marked `#`, and numbers with a point.
 
     Identifiers that a range implies come last.
     """
+    return _terms(text, with_parts=False)
+
+
+def indexed_terms(text: str) -> list[str]:
+    """Terms that a text is found by: those of `terms`, and the parts of compound identifiers.
+
+    So that who asks for E408 finds W1-E408, and who asks for W1-E408 is not shown everything about W1.
+    """
+    return _terms(text, with_parts=True)
+
+
+def _terms(text: str, with_parts: bool) -> list[str]:
     found: list[str] = []
     for chunk in _CHUNK.findall(fold(text)):
         if is_identifier(chunk):
             found.append("#" + canonical_identifier(chunk))
-        found.extend(stem(word) for word in _WORD.findall(chunk) if keep_stop_words or word not in STOP_WORDS)
+            if with_parts:
+                found.extend("#" + part for part in _parts(chunk))
+        elif _DOTTED_NUMBER.fullmatch(chunk):
+            found.append(chunk)
+        found.extend(stem(word) for word in _WORD.findall(chunk) if word not in STOP_WORDS)
     found.extend("#" + name for name in identifiers_between(text))
     return found
+
+
+def terms_beside_identifiers(text: str) -> set[str]:
+    """The terms of a text that are not, or not only, spelt inside an identifier."""
+    chunks = (chunk for chunk in _CHUNK.findall(fold(text)) if not is_identifier(chunk))
+    return {term for chunk in chunks for term in _terms(chunk, with_parts=False)}
+
+
+def identifier_parts(text: str, identifier: str) -> list[str]:
+    """The parts of a compound identifier of the text, itself given as `canonical_identifier` writes it."""
+    chunks = (c for c in _CHUNK.findall(fold(text)) if is_identifier(c) and canonical_identifier(c) == identifier)
+    return [part for chunk in chunks for part in _parts(chunk)]
+
+
+# "Rule 4.2", "§ 12", "clause 7": a number that names a place of a rule book.
+_REFERENCE = re.compile(
+    r"(?:§+|\b(?:rules?|sections?|sec\.|clauses?|articles?|art\.|paragraphs?|para\.|regulations?|subsections?))"
+    r"\s*(\d+(?:\.\d+)*)(?![\w-])"
+)
+
+
+def referenced_numbers(text: str) -> list[str]:
+    """Terms of the numbers that a question refers to as a rule or section, in order."""
+    return [number for number in _REFERENCE.findall(fold(text)) if number.count(".") < 2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineside.analysis import STOP_WORDS, canonical_identifier, identifiers, is_identifier, sentences, terms
+from lineside.analysis import (
+    STOP_WORDS,
+    canonical_identifier,
+    identifier_parts,
+    identifiers,
+    indexed_terms,
+    is_identifier,
+    referenced_numbers,
+    sentences,
+    terms,
+    terms_beside_identifiers,
+)
 
 PROSE = st.text(alphabet="Aae.g!?…)\"'](1 2\n\t\u00a0-", max_size=80)
 
@@ -53,9 +64,49 @@ def test_terms_hold_stemmed_words_numbers_and_whole_identifiers() -> None:
     assert terms("Replacing the bearings of E-452") == ["replac", "bear", "#e452", "e", "452"]
 
 
-def test_stop_words_are_left_out_unless_they_are_wanted() -> None:
+def test_stop_words_are_left_out() -> None:
     assert terms(" ".join(sorted(STOP_WORDS))) == []
-    assert terms("what is this", keep_stop_words=True) != []
+
+
+def test_a_number_with_a_point_is_a_term_beside_its_digits() -> None:
+    assert terms("0.6 bar") == ["0.6", "0", "6", "bar"]
+    assert terms("rule 4.12.3") == ["rule", "#4.12.3", "4", "12", "3"]
+
+
+def test_a_text_is_found_by_the_parts_of_a_compound_identifier_that_a_question_does_not_ask_for() -> None:
+    assert {"#w1e408", "#w1", "#e408"} <= set(indexed_terms("W1-E408"))
+    assert {t for t in terms("W1-E408") if t.startswith("#")} == {"#w1e408"}
+    assert identifier_parts("See W1-E408.", "w1e408") == ["w1", "e408"]
+
+
+@pytest.mark.parametrize("name", ["E-452", "HX-200/A", "M104", "1.2.3"])
+def test_what_is_one_identifier_has_no_parts(name: str) -> None:
+    assert indexed_terms(name) == terms(name)
+
+
+def test_terms_beside_identifiers_leave_their_letters_and_digits_out() -> None:
+    assert terms_beside_identifiers("E-452 at 452 rpm, bearing E") == {"452", "rpm", "bear", "e"}
+    assert terms_beside_identifiers("What does M104 do?") == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("What does Rule 4.2 say?", ["4.2"]),
+        ("§ 12 and §13", ["12", "13"]),
+        ("clauses 7", ["7"]),
+        ("section 1.2.3", []),
+        ("at 4.2 bar in step 3", []),
+        ("article 5-A", []),
+    ],
+)
+def test_a_number_after_a_word_for_a_rule_names_it(text: str, numbers: list[str]) -> None:
+    assert referenced_numbers(text) == numbers
+
+
+@given(st.text(max_size=80))
+def test_whatever_is_asked_for_is_indexed(text: str) -> None:
+    assert set(terms(text)) <= set(indexed_terms(text))
 
 
 @given(st.text(st.characters(max_codepoint=126), max_size=60))

@@ -3,8 +3,8 @@
 A convex combination beats reciprocal rank fusion where scores carry information (Bruch, Gai and Ingber 2023, "An
 Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 42), as it does on the sets measured here. Scores are
 standardised by the mean and deviation of the signal's own best rows: that keeps how far the best stand out, which
-min-max scaling loses, and needs nothing but the lists that approximate indexes return. docs/retrieval_quality.md has
-the comparison.
+min-max scaling loses, and needs nothing but the lists that approximate indexes return. A row below a signal's own best
+rows counts like the last of them: a signal recommends, it does not veto. docs/retrieval_quality.md has the comparison.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Signal:
 
 
 def standardise(scores: Floats, reference: Floats) -> Floats:
-    """(scores - mean) / deviation, both of the reference; 0 where the reference does not vary."""
+    """(scores - mean) / deviation, both of the reference, whose least score is the floor; 0 where it does not vary."""
     if not len(reference):
         return np.zeros_like(scores)
     mean = float(reference.sum(dtype=np.float64)) / len(reference)
@@ -39,13 +39,13 @@ def standardise(scores: Floats, reference: Floats) -> Floats:
     deviation = math.sqrt(float(centred.dot(centred)) / len(reference))
     if deviation < _DEVIATION_MIN:
         return np.zeros_like(scores)
-    return (scores - np.float32(mean)) * np.float32(1 / deviation)
+    return (np.maximum(scores, reference.min()) - np.float32(mean)) * np.float32(1 / deviation)
 
 
 def fuse(signals: Sequence[Signal]) -> Floats:
     """Weighted mean (m,) of the standardised signals; weights are relative to their sum.
 
-    It does not depend on the order of candidates, and a candidate gains by a higher score in any signal.
+    It does not depend on the order of candidates, and a candidate never loses by a higher score in any signal.
     """
     if not signals:
         raise ValueError("nothing to fuse")

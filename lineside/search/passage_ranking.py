@@ -71,7 +71,12 @@ def rank_passages(
         scores["identifier"] = index.share(
             rows, question.terms.identifiers, question.terms.identifier_mass, settings.fusion.identifier_in_body
         )
-    weights = {"dense": settings.fusion.dense, "lexical": settings.fusion.lexical, "joint": settings.fusion.joint}
+    vectors = 1 - settings.fusion.identifier_over_dense * question.terms.identifier_share**2
+    weights = {
+        "dense": settings.fusion.dense * vectors,
+        "lexical": settings.fusion.lexical,
+        "joint": settings.fusion.joint * vectors,
+    }
     bonus = np.zeros(len(rows), np.float32)
     if "identifier" in scores:
         bonus += np.float32(settings.fusion.identifier) * scores["identifier"]

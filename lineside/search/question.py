@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lineside.analysis import stem, terms
+from lineside.analysis import identifier_parts, referenced_numbers, stem, terms, terms_beside_identifiers
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.settings import LexicalSettings
 
@@ -65,6 +65,8 @@ class QuestionTerms:
     `identifiers`: term id -> idf of the identifiers among them. `unknown`: content terms that occur in no searched row.
     `unknown_mass`: the idf that terms seen nowhere would have, summed over them. `identifier_mass`: idf of all
     identifiers, unknown ones included. `missing_identifiers`: unknown identifiers, without their mark.
+    `identifier_share`: share of the known identifiers in the idf of what is known, their letters and digits left out: 1
+    for "What does M104 do?".
     """
 
     weights: dict[int, float]
@@ -75,6 +77,7 @@ class QuestionTerms:
     unknown_mass: float
     unknown: tuple[str, ...]
     missing_identifiers: tuple[str, ...]
+    identifier_share: float = 0.0
 
 
 def question_terms(
@@ -87,7 +90,8 @@ def question_terms(
     pointing_weight: float = 1.0,
 ) -> QuestionTerms:
     """Analyses a question against the rows `[span)`; captions of voted labels come with their weights."""
-    counts = Counter(terms(text))
+    counts = _counted(text, index, span)
+    references = set(referenced_numbers(text))
     content = set(_content(counts))
     weights: dict[int, float] = {}
     idf: dict[int, float] = {}
@@ -97,13 +101,13 @@ def question_terms(
     total = 0.0
     for term, count in counts.items():
         term_id = index.term_ids.get(term)
-        is_identifier = term.startswith("#")
+        is_identifier = term.startswith("#") or term in references
         if term_id is None or not index.occurs(term_id, span):
             if term not in content:
                 continue
             unknown.append(term.removeprefix("#"))
             total += index.unseen_idf
-            if is_identifier:
+            if term.startswith("#"):
                 missing.append(term.removeprefix("#"))
             continue
         term_idf = float(index.idf[term_id])
@@ -117,6 +121,9 @@ def question_terms(
         total += term_idf
         if is_identifier:
             identifiers[term_id] = term_idf
+    beside = terms_beside_identifiers(text) if identifiers else set()
+    words = sum(value for t, value in idf.items() if t not in identifiers and index.terms[t] in beside)
+    known = sum(identifiers.values())
     for term, weight in (*_context_weights(context, index, settings), *_caption_weights(captions)):
         term_id = index.term_ids.get(term)
         if term_id is not None:
@@ -126,11 +133,28 @@ def question_terms(
         idf=idf,
         idf_total=total,
         identifiers=identifiers,
-        identifier_mass=sum(identifiers.values()) + len(missing) * index.unseen_idf,
+        identifier_mass=known + len(missing) * index.unseen_idf,
         unknown_mass=len(unknown) * index.unseen_idf,
         unknown=tuple(unknown),
         missing_identifiers=tuple(missing),
+        identifier_share=known / (known + words) if known else 0.0,
     )
+
+
+def _counted(text: str, index: LexicalIndex, span: tuple[int, int]) -> Counter[str]:
+    """Terms with their counts; an identifier that occurs nowhere gives way to those of its parts that do."""
+    counts = Counter(terms(text))
+    for term in [t for t in counts if t.startswith("#") and not _occurs(t, index, span)]:
+        parts = {f"#{part}" for part in identifier_parts(text, term[1:])}
+        if found := {part for part in parts if _occurs(part, index, span)}:
+            del counts[term]
+            counts.update(found)
+    return counts
+
+
+def _occurs(term: str, index: LexicalIndex, span: tuple[int, int]) -> bool:
+    term_id = index.term_ids.get(term)
+    return term_id is not None and index.occurs(term_id, span)
 
 
 def _context_weights(context: str, index: LexicalIndex, settings: LexicalSettings) -> list[tuple[str, float]]:

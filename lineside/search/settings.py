@@ -32,6 +32,12 @@ class FusionSettings(_Settings):
     identifier_in_body: float = Field(
         0.35, ge=0, le=1, description="an identifier that a passage mentions, against one in its heading or definition"
     )
+    identifier_over_dense: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="how far vectors give way in a question of identifiers only, which they do not tell",
+    )
 
 
 class IncidentSettings(_Settings):

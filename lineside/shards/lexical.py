@@ -15,6 +15,7 @@ Stored are raw counts and field lengths, not scores: BM25's idf and average leng
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lineside.analysis import terms
+from lineside.analysis import indexed_terms
 from lineside.errors import ShardError
 from lineside.shards.files import ShardFiles, shard_files
 
@@ -56,38 +57,46 @@ class LexicalPostings:
 
 
 def build_postings(fields: Sequence[tuple[str, str]], sentences: Sequence[str]) -> LexicalPostings:
-    """Postings for rows given as (heading, body), and the term sets of the sentences of the rows."""
-    headings = [terms(heading) for heading, _ in fields]
-    bodies = [terms(body) for _, body in fields]
-    sentence_sets = [set(terms(sentence)) for sentence in sentences]
-    vocabulary = sorted({t for found in (*headings, *bodies, *sentence_sets) for t in found})
-    ids = {term: i for i, term in enumerate(vocabulary)}
+    """Postings for rows given as (heading, body), and the term sets of the sentences of the rows.
 
-    columns: list[list[int]] = [[], [], [], []]
-    for row, (heading, body) in enumerate(zip(headings, bodies, strict=True)):
-        in_heading, in_body = Counter(heading), Counter(body)
+    Terms are numbered as they come and kept as numbers: a corpus of millions of words stays small.
+    """
+    numbers: dict[str, int] = {}
+    term_ids, rows = array("i"), array("i")
+    body_tf, heading_tf = array("B"), array("B")
+    lengths: list[tuple[int, int]] = []
+    for row, (heading, body) in enumerate(fields):
+        in_heading, in_body = Counter(indexed_terms(heading)), Counter(indexed_terms(body))
+        lengths.append((in_body.total(), in_heading.total()))
         for term in in_heading.keys() | in_body.keys():
-            posting = (
-                ids[term],
-                row,
-                min(in_body[term], 255),
-                min(in_heading[term], 255),
-            )
-            for column, value in zip(columns, posting, strict=True):
-                column.append(value)
-    term_ids, rows = np.array(columns[0], np.int64), np.array(columns[1], np.int64)
-    order = np.lexsort((rows, term_ids))
-    sentence_terms = [np.array(sorted(ids[t] for t in found), np.int32) for found in sentence_sets]
+            term_ids.append(numbers.setdefault(term, len(numbers)))
+            rows.append(row)
+            body_tf.append(min(in_body[term], 255))
+            heading_tf.append(min(in_heading[term], 255))
+    sentence_terms, sentence_counts = array("i"), array("q")
+    for sentence in sentences:
+        distinct = {numbers.setdefault(term, len(numbers)) for term in indexed_terms(sentence)}
+        sentence_terms.extend(distinct)
+        sentence_counts.append(len(distinct))
+
+    vocabulary = sorted(numbers)
+    place = np.empty(len(vocabulary), np.int32)
+    place[[numbers[term] for term in vocabulary]] = np.arange(len(vocabulary), dtype=np.int32)
+    ids = place[np.asarray(term_ids, np.int32)]
+    order = np.lexsort((np.asarray(rows, np.int32), ids))
+    counts = np.asarray(sentence_counts, np.int64)
+    of_sentences = place[np.asarray(sentence_terms, np.int32)]
+    by_sentence = np.lexsort((of_sentences, np.repeat(np.arange(len(counts)), counts)))
     return LexicalPostings(
         vocabulary=tuple(vocabulary),
-        indptr=_indptr(np.bincount(term_ids, minlength=len(vocabulary))),
-        rows=rows[order].astype(np.int32),
-        body_tf=np.array(columns[2], np.uint8)[order],
-        heading_tf=np.array(columns[3], np.uint8)[order],
-        body_len=np.array([len(b) for b in bodies], np.int32),
-        heading_len=np.array([len(h) for h in headings], np.int32),
-        sentence_indptr=_indptr(np.array([len(s) for s in sentence_terms], np.int64)),
-        sentence_terms=np.concatenate([*sentence_terms, np.empty(0, np.int32)]),
+        indptr=_indptr(np.bincount(ids, minlength=len(vocabulary))),
+        rows=np.asarray(rows, np.int32)[order],
+        body_tf=np.asarray(body_tf, np.uint8)[order],
+        heading_tf=np.asarray(heading_tf, np.uint8)[order],
+        body_len=np.array([body for body, _ in lengths], np.int32),
+        heading_len=np.array([heading for _, heading in lengths], np.int32),
+        sentence_indptr=_indptr(counts),
+        sentence_terms=of_sentences[by_sentence],
     )
 
 

@@ -107,7 +107,8 @@ def defined_identifiers(text: str) -> list[str]:
 def lexical_fields(item: Passage | Figure | Frame, document: Document | None) -> tuple[str, str]:
     """(heading, body) as the lexical index sees the row; the heading weighs more.
 
-    Identifiers that a passage defines belong to its heading: who asks for a code wants the place that explains it.
+    Identifiers that a passage defines belong to its heading, twice: who asks for a code wants the place that explains
+    it before a heading that names it.
     """
     if isinstance(item, Frame):
         label = (item.label or "").replace("-", " ").replace("_", " ")
@@ -115,7 +116,7 @@ def lexical_fields(item: Passage | Figure | Frame, document: Document | None) ->
     title = document.title if document else ""
     path = item.section_path if title in item.section_path else (title, *item.section_path)
     body = item.text if isinstance(item, Passage) else item.caption
-    return " ".join((*path, *defined_identifiers(body))), body
+    return " ".join((*path, *2 * defined_identifiers(body))), body
 
 
 def row_table(

@@ -64,3 +64,10 @@ def test_a_signal_that_tells_nothing_apart_adds_nothing() -> None:
 def test_nothing_to_fuse_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing"):
         fuse([])
+
+
+def test_a_signal_does_not_veto_what_it_has_not_among_its_best() -> None:
+    reference = np.array([0.5, 0.6, 0.7], np.float32)
+    scores = np.array([0.7, 0.5, -0.9], np.float32)
+    found = standardise(scores, reference)
+    assert found[2] == found[1] < found[0]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lineside.analysis import identifiers_between, terms
-from lineside.search.question import asks_about_event, content_terms
+from lineside.search.lexical_index import LexicalIndex
+from lineside.search.question import QuestionTerms, asks_about_event, content_terms, question_terms
+from lineside.search.settings import LexicalSettings
+from lineside.shards.lexical import build_postings
 
 
 def test_the_frame_of_a_question_is_not_its_content() -> None:
@@ -41,6 +44,9 @@ def test_a_question_about_what_is_right_does_not(question: str) -> None:
         ("P-101 through P-104", ["p102", "p103"]),
         ("burners BRN-08..11", ["brn09", "brn10"]),
         ("S1 … S3", ["s2"]),
+        ("G54-G59.3", ["g55", "g56", "g57", "g58"]),
+        ("E1 - E4", ["e2", "e3"]),
+        ("4-20 mA", []),
         ("M4 to M1", []),
         ("10 to 20 bar", []),
         ("M1 and M4", []),
@@ -51,3 +57,48 @@ def test_a_question_about_what_is_right_does_not(question: str) -> None:
 def test_a_range_of_identifiers_implies_its_members(text: str, implied: list[str]) -> None:
     assert identifiers_between(text) == implied
     assert {"#" + name for name in implied} <= set(terms(text))
+
+
+ROWS = [
+    ("Error codes", "W1-E408: the laser window is dirty."),
+    ("4.2 Guards", "Fixed guards need a tool to be opened."),
+    ("Hotend", "M104 sets the temperature of the hotend."),
+    ("Bearings", "Grease the bearing of W1 every 4 weeks or 2 months."),
+]
+
+
+def asked(question: str) -> tuple[QuestionTerms, LexicalIndex]:
+    index = LexicalIndex([build_postings(ROWS, [])], LexicalSettings())
+    return question_terms(question, "", [], index, (0, len(ROWS)), LexicalSettings()), index
+
+
+def names(question: str) -> set[str]:
+    found, index = asked(question)
+    return {index.terms[t] for t in found.identifiers}
+
+
+@pytest.mark.parametrize(
+    ("question", "identifiers"),
+    [
+        ("What does M104 do?", {"#m104"}),
+        ("E408?", {"#e408"}),
+        ("W1-E408?", {"#w1e408"}),
+        ("W1/M104", {"#w1", "#m104"}),
+        ("What does rule 4.2 say?", {"4.2"}),
+        ("at 4.2 bar", set()),
+    ],
+)
+def test_identifiers_of_a_question_are_found_whole_or_in_parts(question: str, identifiers: set[str]) -> None:
+    assert names(question) == identifiers
+
+
+def test_an_identifier_that_occurs_nowhere_is_missing_whole() -> None:
+    found, _ = asked("What does Q7-E999 do?")
+    assert found.missing_identifiers == ("q7e999",)
+    assert found.identifier_share == 0
+
+
+def test_the_share_of_identifiers_tells_how_much_of_a_question_they_are() -> None:
+    assert asked("What does M104 do?")[0].identifier_share == 1
+    assert 0 < asked("M104 temperature")[0].identifier_share < 1
+    assert asked("Which temperature has the hotend?")[0].identifier_share == 0
