@@ -35,6 +35,11 @@ class Held(_Record):
     applied: datetime
     documents: dict[str, str]
 
+    @property
+    def content(self) -> dict[str, str]:
+        """The documents that say what is answered from: piece indexes, not who published them when for whom."""
+        return {path: sha256 for path, sha256 in self.documents.items() if path.startswith(("shards/", "models/"))}
+
 
 class Incident(_Record):
     """Something that a person should know: why an update was refused, or a release given up."""

@@ -327,8 +327,8 @@ class Synchroniser:
     def _switch(self, candidate: Held) -> None:
         state = self.state()
         backup = state.backup if state.current is None else state.current
-        if backup is not None and (backup.documents == candidate.documents or not self._is_complete(backup)):
-            backup = state.backup  # the current one was damaged, and has just been mended
+        if backup is not None and (backup.content == candidate.content or not self._is_complete(backup)):
+            backup = state.backup  # the current one was published again, or was damaged and has just been mended
         if backup is not None and not self._is_complete(backup):
             backup = None
         seen = max(state.seen, candidate.publication)

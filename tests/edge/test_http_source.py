@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge.pieces import GatewayIdentity
 from edge.sync import HttpSource, Synchroniser, SyncSettings
@@ -44,6 +50,32 @@ class Server:
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/edge"
+
+    def secure(self, folder: Path) -> Path:
+        """From now on HTTPS, with a certificate of its own; gives the file that it is checked by."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        path, key_path = folder / "store.pem", folder / "store.key"
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        key_path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path, key_path)
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+        self.url = self.url.replace("http://", "https://")
+        return path
 
     def close(self) -> None:
         self.stopped.set()
@@ -168,6 +200,16 @@ def test_closed_port_is_unavailable(server: Server) -> None:
     server.close()
     with pytest.raises(StoreUnavailable):
         HttpSource(settings(server)).get("a")
+
+
+def test_https_is_checked_by_the_given_certificates(server: Server, tmp_path: Path) -> None:
+    ca = server.secure(tmp_path)
+    server.serve(MemoryStore({"a": b"content"}))
+    assert HttpSource(settings(server, ca=ca)).get("a")[0] == b"content"
+    with pytest.raises(StoreUnavailable, match="certificate"):
+        HttpSource(settings(server)).get("a")
+    with pytest.raises(ConfigurationError, match="ca"):
+        HttpSource(settings(server, ca=tmp_path / "none.pem"))
 
 
 @pytest.mark.parametrize("url", ["http://plant.example/edge", "https://user:password@plant.example/edge"])

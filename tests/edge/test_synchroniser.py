@@ -220,6 +220,16 @@ def fail(shard: object, data: bytes) -> None:
     raise IntegrityError("the answers are others")
 
 
+def test_release_that_is_published_again_does_not_become_its_own_backup(plant: Plant) -> None:
+    gateway = with_first(plant)
+    before = ids(gateway)
+    gateway.update()
+    plant.publish()
+    assert gateway.update().status == "applied"
+    assert gateway.roll_back("answers are slow")
+    assert ids(gateway) == before
+
+
 def test_release_whose_canaries_fail_is_never_served(plant: Plant) -> None:
     gateway = with_first(plant, canary=fail)
     outcome = gateway.update()
