@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lineside.analysis import fold
+from lineside.analysis import fold, stem
 from lineside.answering.attributes import unstated
 from lineside.answering.claims import state
 from lineside.answering.quantities import QUANTITY
@@ -24,12 +24,12 @@ class AbstainSettings:
 
     Below `bar` the answer abstains. Between `bar` and `sure_bar` it abstains when a second sign speaks against an
     answer: no sentence states a quantity of the kind asked for, a quantity is asked for of something the knowledge
-    never mentions, or one of several identifiers is unknown. An image
+    never mentions, the very thing asked for is never mentioned, or one of several identifiers is unknown. An image
     that is recognised (`image_share` of the votes at least) lowers both bars by `image_relief`, since the question's
     words then carry only part of the question; a question that points at it ("what is this?") is always tried.
     """
 
-    bar: float = 0.24
+    bar: float = 0.2
     sure_bar: float = 0.5
     image_share: float = 0.5
     image_relief: float = 0.2
@@ -71,6 +71,10 @@ def decide(result: SearchResult, question: str, settings: AbstainSettings = Abst
             "quantity_not_stated", f"no passage found states a value of this kind ({asked})", result, signals
         )
     unheard = [t for t in signals.unknown_terms if t.isalpha()]
+    thing = _unheard_thing(question, unheard)
+    if unsure and not carried and thing is not None:
+        reason = f"what is asked for, {thing}, does not occur in the searched knowledge"
+        return _abstention("nothing_relevant", reason, result, signals)
     if unsure and not carried and kind.quantity and unheard:
         reason = f"a value is asked for, and {', '.join(unheard)} does not occur in the searched knowledge"
         return _abstention("quantity_not_stated", reason, result, signals)
@@ -95,6 +99,18 @@ def states_quantity(result: SearchResult, kind: QuestionKind) -> bool:
         ):
             return True
     return False
+
+
+# "Which PLC controls ...", "what kind of resin ...": the thing that is asked for.
+_ASKED_FOR = re.compile(
+    r"\b(?:which|what|how many)(?: (?:kinds?|types?|sorts?) of)? ([^\W\d_]+)(?: ([^\W\d_]+))?", re.IGNORECASE
+)
+
+
+def _unheard_thing(question: str, unheard: Sequence[str]) -> str | None:
+    """The stem of the thing asked for, where the knowledge never mentions it."""
+    asked = {stem(fold(word)) for pair in _ASKED_FOR.findall(question) for word in pair if word}
+    return next((term for term in unheard if term in asked), None)
 
 
 def _is_quantity(identifier: str) -> bool:

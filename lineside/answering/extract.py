@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from lineside.analysis import Span
 from lineside.answering.citations import neutralise
-from lineside.answering.questions import read_question
-from lineside.answering.ranking import RankSettings, rank_sentences
+from lineside.answering.questions import question_parts, read_question
+from lineside.answering.ranking import RankSettings, best_for_part, rank_sentences
 from lineside.answering.selection import SelectionSettings, select
 from lineside.answering.traits import Traits, traits
 from lineside.schema import AnswerSentence, Citation, Evidence
@@ -30,7 +30,8 @@ def extract(result: SearchResult, question: str, settings: ExtractSettings = Ext
     """A few verbatim sentences that answer the question best, with the steps of a procedure; [] without evidence."""
     ranked = rank_sentences(result, question, settings.ranking)
     evidence = {e.n: e for e in result.evidence}
-    chosen = select(ranked, evidence, read_question(question), settings.selection)
+    leading = [best_for_part(part, ranked, evidence) for part in question_parts(question)] if ranked else []
+    chosen = select(ranked, evidence, read_question(question), settings.selection, leading)
     return [_answer_sentence(evidence[n], span) for n, span in chosen]
 
 

@@ -91,6 +91,14 @@ _SHOWN = re.compile(
 )
 
 
+_ASKING = (
+    r"(?:(?:at|to|from|by|with|in|on|of|for|after|under) )?(?:what|which|who|whom|whose|why|how|when|where)\b"
+    r"|(?:is|are|was|were|do|does|did|can|could|may|must|should|shall|will|would|has|have|had) "
+)
+_PART_END = re.compile(rf"[.?!;]+\s+|(?:,\s*|\s+)(?:and|or|but)\s+(?={_ASKING})|,\s+(?={_ASKING})", re.IGNORECASE)
+_ASKS = re.compile(rf"^(?:{_ASKING})|\b(?:what|which|why|how|when|where|who)\b", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class QuestionKind:
     """What a question asks for. `units` are unit classes ("torque"); empty with `quantity` set means any."""
@@ -143,3 +151,13 @@ def read_question(text: str) -> QuestionKind:
         condition=bool(_CONDITION.search(lower)),
         document=bool(_DOCUMENT.search(lower)),
     )
+
+
+@lru_cache(maxsize=2_048)
+def question_parts(text: str) -> tuple[str, ...]:
+    """The things that a question asks one after the other; () where it asks one.
+
+    "What causes this and how deep may it be?" asks two; what is only told ("P-E31 is shown. What now?") is no part.
+    """
+    found = tuple(part for part in _PART_END.split(" ".join(text.split())) if part and _ASKS.search(part))
+    return found if len(found) > 1 else ()

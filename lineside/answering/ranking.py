@@ -94,6 +94,33 @@ def rank_sentences(
     return sorted(found.values(), key=lambda r: (-r.score, r.evidence, r.start))
 
 
+_PART_WHOLE = 0.6
+_PART_WORDS = 1.2
+"""What a part of a question makes of a sentence's score for the whole, and of the share of its own words."""
+
+
+def best_for_part(part: str, ranked: Sequence[RankedSentence], evidence: Mapping[int, Evidence]) -> RankedSentence:
+    """Of the sentences ranked for a whole question, the one that answers this part of it best.
+
+    What the search scored is about the whole question; the part counts by its own words and by what it asks for.
+    """
+    kind, wanted = read_question(part), term_keys(part)
+    headings = {n: _heading_keys(evidence[n]) for n in {r.evidence for r in ranked}}
+    rarity = _rarity(wanted, [r.traits.keys | headings[r.evidence] for r in ranked])
+
+    def score(r: RankedSentence) -> float:
+        keys = r.traits.keys | headings[r.evidence]
+        words = sum(share for word, share in rarity.items() if word in keys)
+        own = _facets(r.text, r.traits, kind)
+        return _PART_WHOLE * (r.score - _worth(r.facets)) + _PART_WORDS * words + _worth(own)
+
+    return max(ranked, key=score)
+
+
+def _worth(facets: frozenset[Facet]) -> float:
+    return sum(WEIGHTS["quantity" if facet == "quantity" else "statement"] for facet in facets)
+
+
 def describe(
     result: SearchResult, question: str, settings: RankSettings = RankSettings()
 ) -> list[tuple[RankedSentence, tuple[float, ...]]]:

@@ -59,13 +59,19 @@ def select(
     evidence: Mapping[int, Evidence],
     kind: QuestionKind,
     settings: SelectionSettings = SelectionSettings(),
+    leading: Sequence[RankedSentence] = (),
 ) -> list[tuple[int, Span]]:
-    """Evidence numbers and spans in reading order: sections by their best sentence, sentences as they stand there."""
+    """Evidence numbers and spans in reading order: sections by their best sentence, sentences as they stand there.
+
+    `leading` are taken first: the best sentence for each part of a question.
+    """
     telling = [r for r in ranked if kind.document or not r.traits.about_document] or ranked
     if not telling:
         return []
     selection = _Selection(telling, evidence, settings)
-    selection.take_best(settings.core)
+    for r in leading:
+        selection.take(r)
+    selection.take_best(settings.core - min(1, len(leading)))
     if kind.procedure and not kind.quantity:
         selection.complete_list()
     selection.fill()
@@ -107,6 +113,14 @@ class _Selection:
         self._words = 0
         self._limit = settings.max_words
 
+    def take(self, ranked: RankedSentence) -> bool:
+        """Takes a sentence, with what it points back to, if it fits."""
+        self._pool = [candidate for candidate in self._pool if candidate.ranked is not ranked]
+        if not self._take(_with_context(ranked, self._evidence[ranked.evidence]), force=not self._chosen):
+            return False
+        self._given |= ranked.facets
+        return True
+
     def take_best(self, count: int) -> None:
         """The best sentences, as long as they differ and are worth keeping; the very best always."""
         for _ in range(count):
@@ -143,9 +157,7 @@ class _Selection:
             at = max(range(len(gains)), key=gains.__getitem__)
             if share is not None and gains[at] < share * self._best:
                 return False
-            r = self._pool.pop(at).ranked
-            if self._take(_with_context(r, self._evidence[r.evidence]), force=not self._chosen):
-                self._given |= r.facets
+            if self.take(self._pool[at].ranked):
                 return True
         return False
 

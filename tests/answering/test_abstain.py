@@ -63,6 +63,17 @@ def test_a_quantity_that_no_passage_states_is_refused_when_in_doubt() -> None:
     assert refusal.cause == "quantity_not_stated"
 
 
+def test_a_thing_that_is_never_mentioned_is_refused_when_in_doubt() -> None:
+    question = "Which PLC controls the pump?"
+    doubtful = search_result(question, *EVIDENCE, answerability=0.4, unknown_terms=("plc",))
+    refusal = decide(doubtful, question)
+    assert refusal is not None
+    assert "plc" in refusal.reason
+    assert decide(search_result(question, *EVIDENCE, answerability=0.8, unknown_terms=("plc",)), question) is None
+    other = "Which valve belongs to the pump of the plc?"
+    assert decide(search_result(other, *EVIDENCE, answerability=0.4, unknown_terms=("plc",)), other) is None
+
+
 def test_no_evidence_is_refused() -> None:
     refusal = decide(search_result("Why?"), "Why?")
     assert refusal is not None

@@ -126,6 +126,17 @@ def test_what_a_document_is_about_is_no_answer() -> None:
     assert answer[0] == "The pump P-101 cools the rolls of stand S1."
 
 
+def test_both_parts_of_a_question_are_answered() -> None:
+    question = "How tight are the casing bolts of the pump, and which grease does the coupling get?"
+    texts = (
+        "The casing bolts of the pump are tight at 85 Nm. The casing bolts of the pump are checked for tight fit. "
+        "The casing bolts of the pump are oiled before they are tight.",
+        "The coupling gets grease GRE-KP0.",
+    )
+    answer = _texts(extract(search_result(question, *texts), question))
+    assert {"The casing bolts of the pump are tight at 85 Nm.", "The coupling gets grease GRE-KP0."} <= set(answer)
+
+
 def _generated(text: str) -> AnswerSentence:
     return AnswerSentence(text=text, citations=(Citation(n=1, evidence_id="p1", quote=text, support=1.0),))
 
