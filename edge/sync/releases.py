@@ -49,6 +49,16 @@ class HeldReleases:
         found = {pack.sha256: pack for family in self.families(held) for pack in self._shard_index(held, family).packs}
         return list(found.values())
 
+    def is_complete(self, held: Held) -> bool:
+        """Whether all documents are intact and everything that they name is there, by size."""
+        try:
+            self._state.release(held), self._state.access(held)
+            packs = self.packs(held)
+        except IntegrityError:
+            return False
+        models = all(self.model_folder(held, model).is_dir() for model in self.models(held))
+        return models and all(self._packs.has(pack) for pack in packs)
+
     def open_shard(self, held: Held, family: str, *, max_bytes: int) -> tuple[Shard, bytes]:
         """A shard whose files are in memory only, and its canary queries.
 

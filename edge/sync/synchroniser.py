@@ -237,7 +237,7 @@ class Synchroniser:
         if (
             state.current is not None
             and state.current.documents == candidate.documents
-            and self._is_complete(state.current)
+            and self._held.is_complete(state.current)
         ):
             return "unchanged", ""
         self._fetch(candidate, state, attempt)
@@ -327,9 +327,9 @@ class Synchroniser:
     def _switch(self, candidate: Held) -> None:
         state = self.state()
         backup = state.backup if state.current is None else state.current
-        if backup is not None and (backup.content == candidate.content or not self._is_complete(backup)):
+        if backup is not None and (backup.content == candidate.content or not self._held.is_complete(backup)):
             backup = state.backup  # the current one was published again, or was damaged and has just been mended
-        if backup is not None and not self._is_complete(backup):
+        if backup is not None and not self._held.is_complete(backup):
             backup = None
         seen = max(state.seen, candidate.publication)
         self._file.save(state.model_copy(update={"current": candidate, "backup": backup, "seen": seen}))
@@ -345,16 +345,6 @@ class Synchroniser:
         return True
 
     # ---- What lies on the disk ----------------------------------------------------------------------------------
-
-    def _is_complete(self, held: Held) -> bool:
-        """Whether all documents are intact and everything that they name is there, by size."""
-        try:
-            self._file.release(held), self._file.access(held)
-            packs = self._held.packs(held)
-        except IntegrityError:
-            return False
-        models = all(self._held.model_folder(held, model).is_dir() for model in self._held.models(held))
-        return models and all(self._packs.has(pack) for pack in packs)
 
     def _check(self, held: Held) -> tuple[int, int]:
         """Damaged and mended parts of a release; damaged parts that cannot be mended are removed."""
