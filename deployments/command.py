@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +24,9 @@ FAST_FLAGS = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    # The controller and the replicas' metrics need no ten turns a second: they share the cores with the answers.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
     # Replicas are the unit of parallelism: with a BLAS pool in each, threads spin against each other (four times the
     # CPU for a search on two cores). An encoder's threads are its own setting, runtime.threads.
     "OMP_NUM_THREADS": "1",
@@ -54,8 +60,18 @@ def serve(
     except LinesideError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    on_loopback = (described.get("http_options") or {}).get("host", "127.0.0.1") in _LOOPBACK
-    _set_environment(on_loopback=on_loopback)
+    http = described.get("http_options") or {}
+    host = http.get("host", "127.0.0.1")
+    _set_environment(on_loopback=host in _LOOPBACK)
+    taken = taken_ports(host, http.get("port", 8000))
+    if taken:
+        listed = "; ".join(f"{port} ({meant})" for port, meant in taken.items())
+        typer.echo(
+            f"error: something listens already on port {listed}: stop it (another lineside serve?), or choose other "
+            f"ports: http_options.port in {config}, RAY_SERVE_HAPROXY_METRICS_PORT and RAY_SERVE_HAPROXY_STATS_PORT",
+            err=True,
+        )
+        raise typer.Exit(2)
 
     import ray
     from ray.serve.scripts import cli
@@ -66,7 +82,29 @@ def serve(
         include_dashboard=False,
         configure_logging=logs,
     )
+    # A supervisor stops with SIGTERM; without this Ray's processes and HAProxy would be left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cli(["run", str(config)], standalone_mode=True)
+
+
+def taken_ports(host: str, port: int) -> dict[int, str]:
+    """Ports that the application needs and something else listens on, with what they are for."""
+    needed = {port: "http_options.port"}
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
+        needed[int(os.environ.get("RAY_SERVE_HAPROXY_METRICS_PORT", "9101"))] = "HAProxy's metrics"
+        needed[int(os.environ.get("RAY_SERVE_HAPROXY_STATS_PORT", "8404"))] = "HAProxy's statistics"
+    return {number: meant for number, meant in needed.items() if not _is_free(host, number)}
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that only waits for old packets is free
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
 
 
 def _set_environment(*, on_loopback: bool) -> None:

@@ -1,0 +1,33 @@
+"""`lineside serve` says what is in its way before it starts anything."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from deployments.command import taken_ports
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_a_port_that_something_listens_on_is_named(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "0")
+    port = listener.getsockname()[1]
+    assert taken_ports("127.0.0.1", port) == {port: "http_options.port"}
+    listener.close()
+    assert taken_ports("127.0.0.1", port) == {}
+
+
+def test_haproxys_own_ports_are_looked_at_where_it_runs(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = listener.getsockname()[1]
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(taken))
+    assert taken_ports("127.0.0.1", taken) == {taken: "HAProxy's statistics"}
