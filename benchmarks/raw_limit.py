@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
@@ -44,15 +45,20 @@ def measure(model: Path, texts: Sequence[str], *, batch: int, threads: int, dtyp
 
 
 def run_raw_limit(
-    model: Path, bodies: Path, *, batches: Sequence[int] = (32, 64), seconds: float = 4.0, dtype: Dtype = "bfloat16"
+    model: Path,
+    bodies: Path,
+    *,
+    batches: Sequence[int] = (32, 64),
+    seconds: float = 4.0,
+    dtypes: Sequence[Dtype] = ("bfloat16", "int8"),
 ) -> list[RawPoint]:
-    """Measure every batch size with one thread and with all, each in a process of its own.
+    """Measure every precision and batch size with one thread and with all, each in a process of its own.
 
     Raises:
         subprocess.CalledProcessError: the measuring process failed.
     """
     points = []
-    for threads in sorted({1, os.cpu_count() or 1}):
+    for dtype, threads in product(dtypes, sorted({1, os.cpu_count() or 1})):
         command = [sys.executable, "-m", "benchmarks.raw_limit", "--model", str(model), "--bodies", str(bodies)]
         command += ["--threads", str(threads), "--seconds", str(seconds), "--dtype", dtype, "--batches"]
         command += [str(b) for b in batches]

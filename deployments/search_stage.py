@@ -16,6 +16,7 @@ from deployments.text_encoder import encode_questions, load_question_encoder
 from lineside.answering.stages import QuestionVectors
 from lineside.batching import MicroBatcher
 from lineside.documents import Document
+from lineside.encoders.model_folder import joint_fingerprint, text_fingerprint
 from lineside.errors import ConfigurationError, DataError, NotFound
 from lineside.objects import StoreLimits, open_store
 from lineside.releases import Catalogue
@@ -62,6 +63,7 @@ class SearchStage:
         encodes_text: bool,
     ) -> None:
         self._encoder: QuestionEncoder | None = load_question_encoder(text, joint) if encodes_text else None
+        self._fingerprints = {"text": text_fingerprint(text.model), "joint": joint_fingerprint(joint.model)}
         self._releases = ReleaseFollower(
             Catalogue(open_store(store, _PATIENCE)), search, cache=cache, check=self._check_fingerprints
         )
@@ -144,11 +146,11 @@ class SearchStage:
         return complete, (time.perf_counter() - started) * 1000
 
     def _check_fingerprints(self, index: ReleaseIndex) -> None:
-        """Vectors of different models must never meet."""
-        if self._encoder is not None:
-            made, ours = index.fingerprints, self._encoder.text.fingerprint
-            if made.get("text") != ours:
+        """Vectors of different models must never meet; a release may lack a space."""
+        for space, ours in self._fingerprints.items():
+            made = index.fingerprints.get(space)
+            if made and made != ours:
                 raise DataError(
-                    f"release {index.release} was made with text encoder {made.get('text')}, this service runs {ours}: "
+                    f"release {index.release} was made with {space} encoder {made}, this service runs {ours}: "
                     "re-index, or configure the encoder that made it"
                 )

@@ -20,7 +20,8 @@ class QuestionEncoder:
 
     A joint encoder whose text tower is the sentence encoder itself with a head of its own (one tower locked: LiT, Zhai
     et al. 2022) needs no second pass: its pooling layer and projection are applied to the token states that exist
-    already. `shares_trunk` tells whether that is so; it is found by comparing weights.
+    already, in the sentence encoder's precision. `shares_trunk` tells whether that is so; it is found by comparing
+    weights.
     """
 
     def __init__(self, text: TextEncoder, joint: JointEncoder | None = None) -> None:
@@ -63,7 +64,7 @@ class _TwoHeads(torch.nn.Module):
 
 def _same_trunk(text: TextEncoder, joint: JointEncoder) -> bool:
     model = joint.model
-    if model.config.model_type != "vision-text-dual-encoder" or _precision(joint) != _precision(text):
+    if model.config.model_type != "vision-text-dual-encoder" or _place(joint) != _place(text):
         return False
     own = {k: v for k, v in text.model.state_dict().items() if not k.startswith("pooler.")}
     other = {k: v for k, v in model.text_model.state_dict().items() if not k.startswith("pooler.")}
@@ -74,6 +75,5 @@ def _same_trunk(text: TextEncoder, joint: JointEncoder) -> bool:
     )
 
 
-def _precision(encoder: TextEncoder | JointEncoder) -> tuple[str, str, str]:
-    """What decides an encoder's vectors beside its weights; batch sizes and threads may differ."""
-    return encoder.runtime.engine, encoder.runtime.device, encoder.runtime.dtype
+def _place(encoder: TextEncoder | JointEncoder) -> tuple[str, str]:
+    return encoder.runtime.engine, encoder.runtime.device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from transformers.utils import logging as transformers_logging
 
 from lineside.encoders.settings import Runtime
+
+# Small groups follow the activations better, large ones are quicker: 32 took 2.1 ms a question, 128 1.7, bfloat16 2.4.
+INT8_GROUP = 128
 
 Compiled = Callable[..., list[NDArray[np.float32]]]
 
@@ -60,11 +64,14 @@ def _compile_openvino(module: torch.nn.Module, example: Sequence[torch.Tensor], 
         # transformers' mask code branches on shapes; both branches give the same for the example's free sizes.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         graph = openvino.convert_model(module, example_input=tuple(example))
+    if runtime.dtype == "int8":
+        weights_to_int8(graph)
     compiled = openvino.Core().compile_model(
         graph,
         "CPU",
         {
-            "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[runtime.dtype],
+            "INFERENCE_PRECISION_HINT": "f32" if runtime.dtype == "float32" else "bf16",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": INT8_GROUP if runtime.dtype == "int8" else 0,
             "INFERENCE_NUM_THREADS": runtime.threads * runtime.streams,
             "NUM_STREAMS": runtime.streams,
             "ENABLE_CPU_PINNING": False,  # replicas would all pin themselves to the same first cores
@@ -79,6 +86,28 @@ def _compile_openvino(module: torch.nn.Module, example: Sequence[torch.Tensor], 
         return [np.array(out[port], dtype=np.float32) for port in compiled.outputs]
 
     return run
+
+
+def weights_to_int8(graph: Any) -> None:
+    """Replaces the weights of every matrix product by int8 rows with a scale each; activations stay as they are.
+
+    Symmetric, per output channel (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", without training). The CPU plugin quantises activations as they come, in groups
+    of `INT8_GROUP` values with a scale each.
+    """
+    from openvino import opset13 as ops
+
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() != "MatMul":
+            continue
+        weights = node.input(1).get_source_output().get_node()
+        if weights.get_type_name() != "Constant" or len(weights.shape) != 2:
+            continue
+        values = np.asarray(weights.data, np.float32)
+        inner = 1 if node.get_attributes()["transpose_b"] else 0
+        scale = np.maximum(np.abs(values).max(axis=inner, keepdims=True), 1e-12) / 127
+        stored = ops.convert(ops.constant(np.rint(values / scale).astype(np.int8)), "f32")
+        node.input(1).replace_source_output(ops.multiply(stored, ops.constant(scale)).output(0))
 
 
 def quiet() -> None:

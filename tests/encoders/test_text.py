@@ -32,6 +32,13 @@ def test_the_production_engine_agrees_with_the_reference(
     assert cosines(text_encoder.encode(TEXTS), exact_text_encoder.encode(TEXTS)).min() > 0.999
 
 
+def test_int8_questions_find_what_was_indexed_in_bfloat16(minilm: Path, text_encoder: TextEncoder) -> None:
+    quick = load_text_encoder(minilm, runtime=OPENVINO.model_copy(update={"dtype": "int8"}))
+    questions = [text for text in TEXTS if text]  # an empty one is refused before it is encoded
+    assert cosines(quick.encode(questions), text_encoder.encode(questions)).min() > 0.997
+    assert quick.fingerprint == text_encoder.fingerprint
+
+
 def test_rows_are_float32_of_length_one(text_encoder: TextEncoder) -> None:
     rows = text_encoder.encode(TEXTS)
     assert rows.dtype == np.float32
@@ -100,6 +107,8 @@ def test_a_missing_model_is_a_readable_error(tmp_path: Path) -> None:
     [
         {"engine": "openvino", "device": "cuda"},
         {"engine": "openvino", "dtype": "float16"},
+        {"engine": "torch", "dtype": "int8"},
+        {"engine": "torch", "streams": 2},
         {"threads": 0},
         {"max_batch": 0},
         {"engine": "tensorrt"},
