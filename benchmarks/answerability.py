@@ -160,7 +160,7 @@ def main() -> None:
         for beir in options.beir:
             judged = read_judged_set(beir)
             with VectorCache(home / "cache" / "evaluation", encoder.fingerprint, encoder.dimension) as cache:
-                shard = write_corpus(judged.corpus, encoder, cache, Path(folder), with_sentences=True)
+                shard = write_corpus(judged.corpus, encoder, cache, Path(folder))
                 asked = [query.text for query in judged.queries.values()]
                 vectors = encode_texts(asked, encoder, cache)
             questions = [

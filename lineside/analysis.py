@@ -69,8 +69,14 @@ _RANGE_MAX = 60
 
 def identifiers_between(text: str) -> list[str]:
     """Identifiers that a range in the text implies and does not spell out: "M1 to M4" implies m2 and m3."""
+    return _between(fold(text))
+
+
+def _between(folded: str) -> list[str]:
     found: list[str] = []
-    for prefix, low, high in _RANGE.findall(fold(text)):
+    if not _HAS_DIGIT.search(folded):
+        return found
+    for prefix, low, high in _RANGE.findall(folded):
         if int(low) < int(high) <= int(low) + _RANGE_MAX:
             inner = range(int(low) + 1, int(high))
             found += [canonical_identifier(f"{prefix}{number:0{len(low)}d}") for number in inner]
@@ -105,23 +111,28 @@ def indexed_terms(text: str) -> list[str]:
 
 
 def _terms(text: str, with_parts: bool) -> list[str]:
+    folded = fold(text)
     found: list[str] = []
-    for chunk in _CHUNK.findall(fold(text)):
+    for chunk in _CHUNK.findall(folded):
         if is_identifier(chunk):
             found.append("#" + canonical_identifier(chunk))
             if with_parts:
                 found.extend("#" + part for part in _parts(chunk))
-        elif _DOTTED_NUMBER.fullmatch(chunk):
-            found.append(chunk)
-        found.extend(stem(word) for word in _WORD.findall(chunk) if word not in STOP_WORDS)
-    found.extend("#" + name for name in identifiers_between(text))
+        found.extend(_plain_terms(chunk))
+    found.extend("#" + name for name in _between(folded))
     return found
+
+
+def _plain_terms(chunk: str) -> list[str]:
+    """What a folded chunk holds beside being an identifier."""
+    words = [stem(word) for word in _WORD.findall(chunk) if word not in STOP_WORDS]
+    return [chunk, *words] if "." in chunk and _DOTTED_NUMBER.fullmatch(chunk) and not is_identifier(chunk) else words
 
 
 def terms_beside_identifiers(text: str) -> set[str]:
     """The terms of a text that are not, or not only, spelt inside an identifier."""
     chunks = (chunk for chunk in _CHUNK.findall(fold(text)) if not is_identifier(chunk))
-    return {term for chunk in chunks for term in _terms(chunk, with_parts=False)}
+    return {term for chunk in chunks for term in _plain_terms(chunk)}
 
 
 def identifier_parts(text: str, identifier: str) -> list[str]:
@@ -139,6 +150,8 @@ _REFERENCE = re.compile(
 
 def referenced_numbers(text: str) -> list[str]:
     """Terms of the numbers that a question refers to as a rule or section, in order."""
+    if not _HAS_DIGIT.search(text):
+        return []
     return [number for number in _REFERENCE.findall(fold(text)) if number.count(".") < 2]
 
 

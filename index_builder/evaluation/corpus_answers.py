@@ -111,7 +111,7 @@ def evaluate_corpus_answers(
     asked = dict(list(asked.items())[:limit])
     with tempfile.TemporaryDirectory() as folder:
         catalogue = Catalogue(Path(folder))
-        shard = write_corpus(judged.corpus, encoder, cache, catalogue.shards_root, with_sentences=True, report=report)
+        shard = write_corpus(judged.corpus, encoder, cache, catalogue.shards_root, report=report)
         catalogue.publish([(FAMILY, shard.ref)], fingerprints=shard.fingerprints)
         with LocalApplication(catalogue, encoder, None, generator) as application:
             outcomes = asyncio.run(_ask(application, asked, judged.grades, mode, deadline_ms, report))

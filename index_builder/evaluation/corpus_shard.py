@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from index_builder.evaluation.beir import FAMILY, Corpus
 from index_builder.evaluation.vector_cache import Rows, VectorCache
 from ingest.chunk import DEFAULT_MAX_TOKENS, chunk, chunker_fingerprint
@@ -34,14 +32,11 @@ def write_corpus(
     cache: VectorCache,
     out: Path,
     *,
-    with_sentences: bool,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     settings: ShardSettings = ShardSettings(),
     report: Report = lambda stage, done, total: None,
 ) -> CorpusShard:
     """Chunks, encodes and writes the corpus below `out`.
-
-    Sentences are encoded for answers only: rankings do not read their vectors.
 
     Raises:
         DataError: the cache cannot be used.
@@ -53,11 +48,8 @@ def write_corpus(
         report("documents cut", number, len(corpus.documents))
     text = encode_texts([encoder_text(p) for p in passages], encoder, cache, "passages encoded", report)
     spans = sentence_spans(passages)
-    if with_sentences:
-        quoted = [passages[span.passage].text[span.start : span.end] for span in spans]
-        sentences = encode_texts(quoted, encoder, cache, "sentences encoded", report)
-    else:
-        sentences = np.zeros((len(spans), encoder.dimension), np.float32)
+    quoted = [passages[span.passage].text[span.start : span.end] for span in spans]
+    sentences = encode_texts(quoted, encoder, cache, "sentences encoded", report)
     report("passages indexed", 0, len(passages))
     fingerprints = {"text": encoder.fingerprint, "joint": "", "chunker": chunker_fingerprint(max_tokens)}
     ref = write_shard(

@@ -89,7 +89,7 @@ def evaluate_retrieval(
     names = list(judged.queries)
     texts = [judged.queries[name].text for name in names]
     with tempfile.TemporaryDirectory() as folder:
-        shard = write_corpus(judged.corpus, encoder, cache, Path(folder), with_sentences=False, report=report)
+        shard = write_corpus(judged.corpus, encoder, cache, Path(folder), report=report)
         vectors = encode_texts(texts, encoder, cache, "questions encoded", report)
         figures = {}
         for name, settings in systems.items():

@@ -30,16 +30,26 @@ class Signal:
     weight: float
 
 
-def standardise(scores: Floats, reference: Floats) -> Floats:
-    """(scores - mean) / deviation, both of the reference, whose least score is the floor; 0 where it does not vary."""
+def deviation(reference: Floats) -> float:
+    """The standard deviation of scores (r,), `_DEVIATION_MIN` at least."""
+    return max(_moments(reference)[1], _DEVIATION_MIN)
+
+
+def _moments(reference: Floats) -> tuple[float, float]:
+    """Mean and standard deviation; NumPy's own take several times as long for so few."""
     if not len(reference):
-        return np.zeros_like(scores)
+        return 0.0, 0.0
     mean = float(reference.sum(dtype=np.float64)) / len(reference)
     centred = reference - np.float32(mean)
-    deviation = math.sqrt(float(centred.dot(centred)) / len(reference))
-    if deviation < _DEVIATION_MIN:
+    return mean, math.sqrt(float(centred.dot(centred)) / len(reference))
+
+
+def standardise(scores: Floats, reference: Floats) -> Floats:
+    """(scores - mean) / deviation, both of the reference, whose least score is the floor; 0 where it does not vary."""
+    mean, spread = _moments(reference)
+    if spread < _DEVIATION_MIN:
         return np.zeros_like(scores)
-    return (np.maximum(scores, reference.min()) - np.float32(mean)) * np.float32(1 / deviation)
+    return (np.maximum(scores, reference.min()) - np.float32(mean)) * np.float32(1 / spread)
 
 
 def fuse(signals: Sequence[Signal]) -> Floats:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineside.search.dense_field import DenseField, DenseScan, best
-from lineside.search.fusion import Signal, fuse
+from lineside.search.fusion import Signal, deviation, fuse
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.question import QuestionTerms
+from lineside.search.sentence_field import SentenceField
 from lineside.search.settings import FeedbackSettings, SearchSettings
 
 Rows = NDArray[np.int64]
@@ -49,7 +50,13 @@ class Evidenced:
 
 
 def rank_passages(
-    allowed: Rows, question: Evidenced, field: DenseField, index: LexicalIndex, settings: SearchSettings, wanted: int
+    allowed: Rows,
+    question: Evidenced,
+    field: DenseField,
+    sentences: SentenceField,
+    index: LexicalIndex,
+    settings: SearchSettings,
+    wanted: int,
 ) -> Ranking:
     """Ranks the union of every signal's best rows among `allowed`; every candidate gets every score.
 
@@ -86,12 +93,39 @@ def rank_passages(
         bonus[question.penalised[rows]] -= np.float32(settings.incidents.penalty)
     fused = fuse([Signal(scores[name], top, weights[name]) for name, top in references.items()]) + bonus
     if settings.feedback.passages and len(rows):
-        second = _feedback(rows, fused, question, field, index, settings.feedback)
+        judged = fused
+        if question.text is not None and settings.feedback.sentence:
+            total = sum(weights[name] for name in references)
+            unit = weights["dense"] / (total * deviation(references["dense"])) if total else 0.0
+            judged = _by_sentences(
+                rows, fused, scores["dense"], unit, question.text.vector, sentences, settings.feedback
+            )
+        second = _feedback(rows, judged, question, field, index, settings.feedback)
         references = {name: _top(second.get(name, scores[name]), n) for name in references}
         signals = [Signal(second.get(name, scores[name]), top, weights[name]) for name, top in references.items()]
         fused = fuse(signals) + bonus
     order = np.argsort(-fused, kind="stable")[:wanted]
     return Ranking(rows, fused, scores).reordered(order, fused)
+
+
+def _by_sentences(
+    rows: Rows,
+    fused: Floats,
+    dense: Floats,
+    unit: float,
+    vector: Floats,
+    sentences: SentenceField,
+    settings: FeedbackSettings,
+) -> Floats:
+    """Scores (m,) whose head is judged by its best sentences too: a long passage is about more than its answer.
+
+    `unit`: what a cosine of 1 adds to a fused score. The rest of the candidates keeps its scores.
+    """
+    head = np.argsort(-fused, kind="stable")[: settings.sentence_passages]
+    gain = sentences.best(rows[head], vector, dense[head]) - dense[head]
+    judged = fused.copy()
+    judged[head] += np.float32(settings.sentence * unit) * (gain - gain.mean())
+    return judged
 
 
 def _feedback(
@@ -105,7 +139,7 @@ def _feedback(
     """Dense and lexical scores (m,) of the candidates for the question extended by the best of them.
 
     Dense: Rocchio's mean of vectors; lexical: RM3's mixture of terms. Terms come from whole passages, so that both
-    correct each other's misses.
+    correct each other's misses. `fused` chooses the best.
     """
     head = np.argsort(-fused, kind="stable")[: settings.passages]
     weights = np.exp(settings.sharpness * (fused[head] - fused[head[0]]))

@@ -28,6 +28,7 @@ from lineside.search.label_votes import vote
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.passage_ranking import Evidenced, Ranking, rank_passages, reranked
 from lineside.search.question import asks_about_event, question_terms
+from lineside.search.sentence_field import SentenceField
 from lineside.search.sentence_scores import ShardSentences, question_weights, score_sentences
 from lineside.search.settings import RerankSettings, SearchSettings
 from lineside.shards.images import StoredImage
@@ -84,6 +85,7 @@ class ReleaseIndex:
         self._labels = labels
         self._votes_from = np.array([bool(x) for x in labels], bool) & self._filters.is_frame & self._joint.has_vector
         self._evidence = EvidenceRows(self._shards, self._starts)
+        self._sentence_field = SentenceField(self._shards)
         self._sentences = [ShardSentences(s, m) for s, m in zip(self._shards, self._lexical.to_release, strict=True)]
         self._scopes: dict[tuple[str | None, str], Scope] = {}
         self._voters: dict[int, tuple[Rows, Rows]] = {}  # by id of a scope's images: those images, the voters of them
@@ -327,7 +329,15 @@ class _Search:
             None if asks_about_event(self.query.text) else index._filters.is_incident,
         )
         wanted = max(2 * self.query.k + 8, self.settings.rerank.candidates + 1 if index._reranker else 0)
-        ranking = rank_passages(self.scope.passages, question, index._text, index._lexical, self.settings, wanted)
+        ranking = rank_passages(
+            self.scope.passages,
+            question,
+            index._text,
+            index._sentence_field,
+            index._lexical,
+            self.settings,
+            wanted,
+        )
         if index._reranker is not None:
             texts = [index._template(int(row)).text for row in ranking.rows[: self.settings.rerank.candidates]]
             ranking = reranked(ranking, index._reranker.score(self.query.text, texts), self.settings.rerank.weight)

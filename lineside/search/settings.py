@@ -52,6 +52,10 @@ class FeedbackSettings(_Settings):
     """Pseudo-relevance feedback: the best passages of a first ranking extend the question."""
 
     passages: int = Field(5, ge=0, le=50, description="passages that extend it; 0 switches feedback off")
+    sentence: float = Field(
+        0.5, ge=0, le=1, description="a passage's best sentence against all of it, for its vector's part in the choice"
+    )
+    sentence_passages: int = Field(16, ge=1, le=1_000, description="passages whose sentences are looked at")
     sharpness: float = Field(3.0, ge=0, le=50, description="a passage weighs exp(sharpness * (score - best score))")
     dense_weight: float = Field(0.6, ge=0, le=5, description="mean of the passages' vectors against the question's")
     term_weight: float = Field(0.35, ge=0, le=5, description="mass of the added terms against the question's")
