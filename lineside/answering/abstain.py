@@ -29,7 +29,7 @@ class AbstainSettings:
     words then carry only part of the question; a question that points at it ("what is this?") is always tried.
     """
 
-    bar: float = 0.2
+    bar: float = 0.24
     sure_bar: float = 0.5
     image_share: float = 0.5
     image_relief: float = 0.2

@@ -142,12 +142,16 @@ def question_terms(
 
 
 def _counted(text: str, index: LexicalIndex, span: tuple[int, int]) -> Counter[str]:
-    """Terms with their counts; an identifier that occurs nowhere gives way to those of its parts that do."""
+    """Terms with their counts; an identifier that occurs nowhere gives way to its parts where all of them do.
+
+    Where only some do, they are searched for, and it stays unknown: a machine F1 says nothing of a code F1-E999.
+    """
     counts = Counter(terms(text))
     for term in [t for t in counts if t.startswith("#") and not _occurs(t, index, span)]:
         parts = {f"#{part}" for part in identifier_parts(text, term[1:])}
         if found := {part for part in parts if _occurs(part, index, span)}:
-            del counts[term]
+            if found == parts:
+                del counts[term]
             counts.update(found)
     return counts
 

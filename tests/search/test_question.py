@@ -98,6 +98,12 @@ def test_an_identifier_that_occurs_nowhere_is_missing_whole() -> None:
     assert found.identifier_share == 0
 
 
+def test_an_unknown_code_of_a_known_machine_is_missing() -> None:
+    found, index = asked("What does W1-E999 do?")
+    assert found.missing_identifiers == ("w1e999",)
+    assert {index.terms[t] for t in found.identifiers} == {"#w1"}
+
+
 def test_the_share_of_identifiers_tells_how_much_of_a_question_they_are() -> None:
     assert asked("What does M104 do?")[0].identifier_share == 1
     assert 0 < asked("M104 temperature")[0].identifier_share < 1
