@@ -28,6 +28,7 @@ RECALL_AT = 10
 _BLOCK_ROWS = 16_384
 _CLUSTERING_ROUNDS = 10  # more change recall by less than its error
 _TIMED_QUERIES = 200
+_PROBED_SHARE = 16  # an inverted file of which more than one list in 16 is probed is compared with a graph
 _GAIN_MIN = 0.001  # recall that a dearer effort must add to be a point of the curve
 _HOPELESS = 8  # times the cost of the last gain: nothing more is to be had
 _TIE = 3e-6  # scores this close are equal: rows with the same content
@@ -37,6 +38,9 @@ def build_vector_index(
     vectors: Vectors, settings: VectorIndexSettings, queries: Vectors | None = None
 ) -> tuple[VectorIndex, EffortCurve]:
     """The first candidate that fits the memory budget and is measured to reach the recall bar.
+
+    Where an inverted file must probe many of its lists for that, a graph is built too and the one of less expected cost
+    is taken.
 
     Recall counts the worst of several kinds of question: rows themselves (each searched without itself), which lie
     where the vectors lie; rows disturbed until their cosine to the row is about 0.8, which lie beside them; and
@@ -58,15 +62,24 @@ def build_vector_index(
     with faiss_threads(settings.threads):
         held_out = _held_out(vectors, settings, queries)
         best, missed = 0.0, 0.0
+        found: tuple[float, VectorIndex] | None = None
         for candidate in candidates(n, d):
-            if candidate.bytes > budget or candidate.precision <= missed:
+            if candidate.bytes > budget or candidate.precision <= missed or (found and not candidate.graph):
                 continue
             index = train_index(candidate, vectors, settings)
             curve, reached = _measure(index, candidate, vectors, held_out, settings.recall_bar)
             if reached:
                 index.curve = curve
-                return index, curve
+                default = curve.default
+                cost = candidate.cost(Effort(default.effort, default.rescored))
+                if found is None or cost < found[0]:
+                    found = cost, index
+                if default.effort * _PROBED_SHARE <= candidate.lists or not candidate.lists:
+                    break
+                continue  # clusters are cut by the lists: a graph may need less
             missed, best = candidate.precision, max(best, curve.points[-1].recall)
+    if found is not None:
+        return found[1], found[1].curve
     raise ConfigurationError(
         f"no index of {n} x {d} within {budget / 2**20:.0f} MiB reaches recall {settings.recall_bar} "
         f"(best {best:.3f}): raise memory_budget_mib, at most to {candidates(n, d)[-1].bytes / 2**20:.0f}, "

@@ -184,3 +184,14 @@ def test_large_indexes_reach_their_bar_within_their_budget(tmp_path: Path) -> No
     exact = np.argsort(-(rows[50_000:] @ rows[:50_000].T), axis=1)[:, :10]
     assert (tmp_path / "index").stat().st_size <= 5 * 2**20
     assert np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(ids, exact, strict=True)]) >= 0.94
+
+
+def test_a_graph_is_taken_where_probing_many_lists_costs_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows without clusters: an inverted file must probe most lists, which here is made to cost more than it does."""
+    cost = Candidate.cost
+    monkeypatch.setattr(Candidate, "cost", lambda self, effort: cost(self, effort) * (1 if self.graph else 100))
+    rows = np.random.default_rng(3).standard_normal((3_000, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    _, curve = build_vector_index(rows, SETTINGS)
+    assert curve.index.startswith("HNSW")
+    assert curve.default.recall >= SETTINGS.recall_bar
