@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -129,14 +130,18 @@ def run_job(
     from index_builder.ray_executor import RayExecutor
     from index_builder.sources import open_source
 
-    signal.signal(signal.SIGTERM, _terminate)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     store = open_store(settings.store)
     cluster.connect(cpus)
     source = open_source(settings.source)
-    seen = ""
+    seen = before = ""
     while True:
         listed = source.list().signature if watch_s is not None else ""
-        if watch_s is None or listed != seen:
+        # Files that are still being copied make two listings differ.
+        at_rest = listed == before or not before
+        before = listed
+        if watch_s is None or (listed != seen and at_rest):
             now = datetime.now(UTC)
             run = Run(id=run_id, source=settings.source, started=now, updated=now)
             if (other := active_run(store, besides=run_id)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ log = structlog.get_logger("lineside.reindex")
 
 _SUFFIX = ".arrow"
 _NAME_CHARS = 32
+_PUT_BYTES = 8 * 2**20
 
 
 class Segments:
@@ -44,7 +46,10 @@ class Segments:
                 writer.write_batch(batch)
         data = sink.getvalue().to_pybytes()
         name = hashlib.sha256(data).hexdigest()[:_NAME_CHARS]
-        self._store.put(self._key(name), data)
+        if len(data) <= _PUT_BYTES:
+            self._store.put(self._key(name), data)
+        else:
+            self._upload(name, data)
         return name
 
     def table(self, name: str) -> pa.Table:
@@ -88,6 +93,14 @@ class Segments:
             if file.stem not in kept:
                 self._open.pop(file.stem, None)
                 file.unlink(missing_ok=True)
+
+    def _upload(self, name: str, data: bytes) -> None:
+        """In parts, each with a time-out and retries of its own."""
+        self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=self._scratch, prefix=".writing-") as stream:
+            stream.write(data)
+            stream.flush()
+            self._store.upload(self._key(name), Path(stream.name))
 
     def _map(self, name: str) -> pa.Table:
         file = self._scratch / f"{name}{_SUFFIX}"

@@ -15,9 +15,7 @@ RUNS = "work/runs"
 SILENT_S = 60.0
 """A run that is not finished and has not written for so long is taken to be dead."""
 
-State = Literal[
-    "queued", "listing", "waiting", "parsing", "embedding", "building", "publishing", "done", "failed", "cancelled"
-]
+State = Literal["queued", "listing", "parsing", "embedding", "building", "publishing", "done", "failed", "cancelled"]
 FINISHED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 
 

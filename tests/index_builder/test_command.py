@@ -9,11 +9,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from index_builder import command
+from index_builder import command, ray_executor
 from index_builder.cluster import dashboard
+from index_builder.executors import LocalExecutor
+from index_builder.progress import Silent
 from lineside.errors import ConfigurationError
 from lineside.objects import open_store
 from lineside.runs import ErrorReport, FileError, Run, write_errors, write_run
+from tests.index_builder.conftest import DRIVE, Plant
 
 RUNNER = CliRunner()
 REINDEX, RUNS = typer.Typer(), typer.Typer()
@@ -63,6 +66,56 @@ def test_a_submitted_job_is_given_the_same_words_without_the_address() -> None:
         "--json",
     ]
     assert command._without_address(given) == ["reindex", "s3://a/b", "--store", "x", "--json"]
+
+
+def test_watching_indexes_again_when_the_source_has_changed_and_come_to_rest(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manual = plant.source / "drive" / "manual.md"
+    shown: list[Run] = []
+    steps = iter(
+        [
+            lambda: None,  # nothing changes: no second run
+            lambda: manual.write_text(DRIVE.replace("95", "90")),
+            lambda: manual.write_text(DRIVE.replace("95", "85")),  # still being written: wait
+            lambda: None,
+            _stop,
+        ]
+    )
+    monkeypatch.setattr(command.cluster, "connect", lambda cpus: None)
+    monkeypatch.setattr(
+        ray_executor,
+        "RayExecutor",
+        lambda settings, say: LocalExecutor(settings, isolated=False, encoders=plant.encoders),
+    )
+    monkeypatch.setattr(command.time, "sleep", lambda seconds: next(steps)())
+    with pytest.raises(KeyboardInterrupt):
+        command.run_job(plant.job(), "first", display=Silent(), watch_s=1, done=shown.append)
+    assert [(run.state, run.release, run.counts.parsed) for run in shown] == [("done", 1, 8), ("done", 2, 1)]
+    assert shown[0].id != shown[1].id
+
+
+def _stop() -> None:
+    raise KeyboardInterrupt
+
+
+def test_bars_and_questions_come_together(tmp_path: Path) -> None:
+    result = RUNNER.invoke(
+        REINDEX,
+        [
+            str(tmp_path),
+            "--store",
+            str(tmp_path),
+            "--min-ndcg",
+            "0.5",
+            "--text-model",
+            str(tmp_path),
+            "--joint-model",
+            "none",
+        ],
+    )
+    assert result.exit_code == command.USAGE
+    assert "--questions" in result.output
 
 
 @pytest.fixture

@@ -78,6 +78,14 @@ def test_few_files_without_garbage_are_left_alone(space: VectorSpace) -> None:
     assert space.names == names
 
 
+def test_a_large_file_is_stored_in_parts(space: VectorSpace) -> None:
+    many = np.random.default_rng(1).normal(size=(6_000, 384)).astype(np.float32)
+    keys = [key(n) for n in range(len(many))]
+    space.write(keys, many)
+    space.refresh()
+    np.testing.assert_array_equal(space.lookup(keys[::-1]), many[::-1])
+
+
 def test_a_damaged_file_is_never_used(space: VectorSpace, tmp_path: Path) -> None:
     name = space.write([key(1)], rows(1))
     path = tmp_path / "store" / "work" / "vectors" / "text-x" / f"{name}.arrow"
