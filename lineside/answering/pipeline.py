@@ -180,12 +180,19 @@ class Answerer:
             filters=request.filters,
             k=request.k,
             for_answer=for_answer,
+            budget_ms=min(
+                self.settings.search_max_ms, max(0.0, course.deadline.remaining_ms) * self.settings.search_share
+            ),
         )
         started_ms = course.deadline.elapsed_ms
         result = await course.deadline.bound(
             self.stages.search(query), stage="search", reserve_ms=self.settings.reserve_ms
         )
         course.stages_ms["search"] = course.deadline.elapsed_ms - started_ms
+        if result.dense_recall < self.settings.recall_shown_below:
+            course.degrade(
+                "search", f"less effort to keep the time: {result.dense_recall:.0%} of the nearest rows expected"
+            )
         course.stages_ms.update({f"search.{name}": value for name, value in result.stages_ms.items()})
         return result
 

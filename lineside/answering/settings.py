@@ -20,6 +20,15 @@ class AnsweringSettings(BaseModel):
     image_share: float = Field(
         0.5, gt=0, lt=1, description="share of the time left that encoding the image may take before it is left out"
     )
+    search_share: float = Field(
+        0.15, gt=0, lt=1, description="share of the time left that searching approximate vector indexes may take"
+    )
+    search_max_ms: float = Field(
+        10.0, gt=0, le=1_000, description="... and the most: beyond it more effort brings hardly any recall"
+    )
+    recall_shown_below: float = Field(
+        0.95, ge=0, le=1, description="a search expected to find less than this share of the nearest rows says so"
+    )
     first_sentence_ms: float = Field(
         800.0, ge=1, description="first guess of the time to a first checked sentence; measured from then on"
     )

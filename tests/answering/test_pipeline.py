@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from lineside.errors import (
 from lineside.generation import Message, Sampling
 from lineside.schema import Answer, AnswerRequest
 from lineside.search.contract import SearchQuery, SearchResult, Vector
+from lineside.search.effort import EffortUsed
 from tests.answering.results import search_result
 
 QUESTION = "What is the torque of the flange bolts of the pump?"
@@ -171,6 +172,20 @@ async def test_search_gets_the_vectors_and_everything_that_was_asked() -> None:
     assert (query.family, query.k, query.filters.languages) == ("pump", 3, ("en",))
     assert query.context.startswith("alarm at 10:42 bearing temperature")
     assert "99" in plant.prompts[0][-1].content
+
+
+async def test_a_search_gets_a_share_of_the_time_left_and_no_more_than_is_worth_it() -> None:
+    hurried, patient = Plant(), Plant()
+    await ask(hurried, deadline_ms=40)
+    await ask(patient, deadline_ms=20_000)
+    settings = AnsweringSettings()
+    assert 0 < (hurried.queries[0].budget_ms or 0) <= 40 * settings.search_share
+    assert patient.queries[0].budget_ms == settings.search_max_ms
+
+
+async def test_a_search_that_had_to_hurry_says_what_it_may_have_missed() -> None:
+    result = replace(RESULT, efforts=(EffortUsed(1, 8, 0.81, 0.2), EffortUsed(4, 16, 0.99, 0.4)))
+    assert "81%" in degraded(await ask(Plant(result=result), mode="extract"))["search"]
 
 
 @pytest.mark.parametrize(
