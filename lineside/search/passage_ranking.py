@@ -63,14 +63,16 @@ def rank_passages(
     Only the best `wanted` are returned.
     """
     n = settings.candidates
+    depth = max(n, wanted // 2)  # who asks for more than the usual candidates gets more; the scale stays that of `n`
     lexical_allowed = question.lexical[allowed - question.first]
-    lexical_rows, lexical_top = best(allowed, lexical_allowed, n)
+    lexical_rows, lexical_top = best(allowed, lexical_allowed, depth)
     found, references = [lexical_rows[lexical_top > 0]], {"lexical": lexical_top}
     scans = {"dense": question.text, "joint": question.joint if settings.fusion.joint else None}
     for name, scan in scans.items():
         if scan is not None:
-            rows, references[name] = scan.top(allowed, n)
+            rows, references[name] = scan.top(allowed, depth)
             found.append(rows)
+    references = {name: _top(top, n) for name, top in references.items()}
     rows = np.unique(np.concatenate(found))
     scores = {name: scan.at(rows) for name, scan in scans.items() if scan is not None}
     scores["lexical"] = question.lexical[rows - question.first]
