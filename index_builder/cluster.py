@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,18 +67,20 @@ def submit(address: str, run_id: str, arguments: Sequence[str], *, python: str =
         Unavailable: the cluster does not answer, or refused the job.
         ConfigurationError: the address is none.
     """
+    from ray.exceptions import RayError
     from ray.job_submission import JobSubmissionClient
 
     command = shlex.join([python, "-m", "index_builder.command", *arguments])
     try:
         client = JobSubmissionClient(dashboard(address))
         client.submit_job(entrypoint=command, submission_id=run_id)
-    except (ConnectionError, RuntimeError) as error:
+    except (ConnectionError, RuntimeError, RayError) as error:
         raise Unavailable(f"{dashboard(address)} did not take the job: {error}") from error
 
 
 def follow(address: str, run_id: str, write: Callable[[str], None]) -> bool:
     """Prints the job's output until it ends. True where it succeeded. Raises Unavailable."""
+    from ray.exceptions import RayError
     from ray.job_submission import JobStatus, JobSubmissionClient
 
     shown = 0
@@ -94,10 +95,5 @@ def follow(address: str, run_id: str, write: Callable[[str], None]) -> bool:
             if status.is_terminal():
                 return bool(status == JobStatus.SUCCEEDED)
             time.sleep(_POLL_S)
-    except (ConnectionError, RuntimeError) as error:
+    except (ConnectionError, RuntimeError, RayError) as error:
         raise Unavailable(f"{dashboard(address)} does not answer: {error}; the job may still run") from error
-
-
-def interpreter() -> str:
-    """For a job on this machine's own cluster."""
-    return sys.executable
