@@ -95,10 +95,11 @@ class LexicalIndex:
             distinct, mass = distinct[chosen], mass[chosen]
         return distinct, mass / max(float(mass.sum()), 1e-9)
 
-    def share(self, rows: Rows, idf: Mapping[int, float], total: float, in_body: float) -> Floats:
+    def share(self, rows: Rows, idf: Mapping[int, float], total: float, in_body: float, places: int) -> Floats:
         """Share (m,) of the idf mass of these terms that each ascending row contains.
 
-        A term counts in full where the heading holds it and `in_body` where only the body does.
+        A term counts in full where the heading holds it and `in_body` where only the body does. One that stands in more
+        headings than `places` (or, in no heading, in more bodies) points at none of them: it counts less in proportion.
         """
         found = np.zeros(len(rows), np.float32)
         for term, value in idf.items():
@@ -106,8 +107,10 @@ class LexicalIndex:
             containing = self.rows[first:last]
             place = np.searchsorted(containing, rows).clip(max=max(last - first - 1, 0))
             holds = containing[place] == rows if last > first else np.zeros(len(rows), bool)
-            part = np.where(self._in_heading[first:last][place], 1.0, in_body) if last > first else 0.0
-            found += np.float32(value) * holds * part
+            in_heading = self._in_heading[first:last]
+            part = np.where(in_heading[place], 1.0, in_body) if last > first else 0.0
+            occurrences = int(np.count_nonzero(in_heading)) or last - first
+            found += np.float32(value * min(1.0, places / max(occurrences, 1))) * holds * part
         return found / np.float32(max(total, 1e-9))
 
     def coverage(self, rows: Sequence[int], idf: Mapping[int, float]) -> float:

@@ -78,7 +78,11 @@ def rank_passages(
     scores["lexical"] = question.lexical[rows - question.first]
     if question.terms.identifiers:
         scores["identifier"] = index.share(
-            rows, question.terms.identifiers, question.terms.identifier_mass, settings.fusion.identifier_in_body
+            rows,
+            question.terms.identifiers,
+            question.terms.identifier_mass,
+            settings.fusion.identifier_in_body,
+            settings.fusion.identifier_places,
         )
     vectors = 1 - settings.fusion.identifier_over_dense * question.terms.identifier_share**2
     weights = {

@@ -36,6 +36,8 @@ _POINTING = frozenset(
 _EVENT = re.compile(
     r"\b(?:did|was|were|had|happened|went|incidents?|reports?|yesterday|earlier|(?:19|20)\d\d"
     r"|last (?:night|week|month|year|shift|time)"
+    # A past tense that asks for who or what did it: "What made P-101 spin backwards?"
+    r"|(?:what|who|which \w+) (?:made|led|broke|burst|found|set|let|(?!need|feed|speed|bleed|indeed)\w{2,}ed)"
     r"|january|february|march|april|june|july|august|september|october|november|december)\b",
     re.IGNORECASE,
 )

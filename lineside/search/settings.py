@@ -32,6 +32,9 @@ class FusionSettings(_Settings):
     identifier_in_body: float = Field(
         0.35, ge=0, le=1, description="an identifier that a passage mentions, against one in its heading or definition"
     )
+    identifier_places: int = Field(
+        3, ge=1, description="headings that an identifier may stand in and still point at them: a code, not a machine"
+    )
     identifier_over_dense: float = Field(
         0.8,
         ge=0,
