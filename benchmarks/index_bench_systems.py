@@ -101,7 +101,7 @@ def _build_hnswlib(vectors: np.ndarray, path: Path) -> None:
     import hnswlib
 
     index = hnswlib.Index(space="ip", dim=vectors.shape[1])
-    index.init_index(max_elements=len(vectors), M=16, ef_construction=100, random_seed=1)
+    index.init_index(max_elements=len(vectors), M=16, ef_construction=200, random_seed=1)
     index.set_num_threads(1)
     for start in range(0, len(vectors), 50_000):
         index.add_items(np.ascontiguousarray(vectors[start : start + 50_000]))
@@ -149,7 +149,7 @@ def _usearch_opener(kind: str, d: int) -> Callable[[Path, int], Iterator[tuple[s
 def _usearch(kind: str, d: int) -> Any:
     from usearch.index import Index
 
-    return Index(ndim=d, metric="ip", dtype=kind, connectivity=16, expansion_add=100)
+    return Index(ndim=d, metric="ip", dtype=kind, connectivity=16, expansion_add=200)
 
 
 def _build_scann(vectors: np.ndarray, path: Path) -> None:
