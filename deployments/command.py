@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -62,7 +63,7 @@ def serve(
         raise typer.Exit(2) from None
     http = described.get("http_options") or {}
     host = http.get("host", "127.0.0.1")
-    _set_environment(on_loopback=host in _LOOPBACK)
+    folder = _set_environment(on_loopback=host in _LOOPBACK)
     taken = taken_ports(host, http.get("port", 8000))
     if taken:
         listed = "; ".join(f"{port} ({meant})" for port, meant in taken.items())
@@ -84,7 +85,11 @@ def serve(
     )
     # A supervisor stops with SIGTERM; without this Ray's processes and HAProxy would be left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    cli(["run", str(config)], standalone_mode=True)
+    try:
+        cli(["run", str(config)], standalone_mode=True)
+    finally:
+        ray.shutdown()
+        _stop_left_over(folder)
 
 
 def taken_ports(host: str, port: int) -> dict[int, str]:
@@ -107,7 +112,18 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _set_environment(*, on_loopback: bool) -> None:
+def _stop_left_over(folder: str) -> None:
+    """Ends HAProxies that read their configuration in this folder: one outlives its manager when that is killed."""
+    import psutil
+
+    for process in psutil.process_iter(["cmdline"]):
+        if any(argument.startswith(f"{folder}/") for argument in process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+
+
+def _set_environment(*, on_loopback: bool) -> str:
+    """Sets the variables that Ray and its processes read; the folder of HAProxy's files."""
     for name, value in FAST_FLAGS.items():
         os.environ.setdefault(name, value)
     # Replicas import this package from where the command was started.
@@ -132,3 +148,4 @@ def _set_environment(*, on_loopback: bool) -> None:
         os.environ.setdefault(
             "RAY_SERVE_HAPROXY_BINARY_PATH", str(Path(__file__).with_name("haproxy-on-loopback").absolute())
         )
+    return folder

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from deployments.command import taken_ports
+from deployments.command import _stop_left_over, taken_ports
 
 
 @pytest.fixture
@@ -31,3 +34,17 @@ def test_haproxys_own_ports_are_looked_at_where_it_runs(
     monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
     monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(taken))
     assert taken_ports("127.0.0.1", taken) == {taken: "HAProxy's statistics"}
+
+
+def test_a_proxy_that_outlived_its_manager_is_ended_and_no_other(tmp_path: Path) -> None:
+    waits = "import time; time.sleep(60)"
+    own = subprocess.Popen([sys.executable, "-c", waits, "-f", f"{tmp_path}/haproxy.cfg"])
+    other = subprocess.Popen([sys.executable, "-c", waits, "-f", f"{tmp_path}-other/haproxy.cfg"])
+    try:
+        _stop_left_over(str(tmp_path))
+        assert own.wait(10) != 0
+        assert other.poll() is None
+    finally:
+        own.kill()
+        other.kill()
+        other.wait(10)
