@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from lineside.releases import Catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 240
+MARK = "LINESIDE_TEST_APPLICATION"
 
 MANUAL = """---
 title: Drive motor manual
@@ -74,13 +75,19 @@ class Application:
         pytest.fail(f"not ready within {within_s:.0f} s; see {self.home / 'serve.log'}")
 
     def replica(self, deployment: str) -> psutil.Process:
-        """The process of a deployment's first replica."""
-        for child in self.process.children(recursive=True):
-            try:
-                if f"ServeReplica:lineside:{deployment}" in " ".join(child.cmdline()):
-                    return child
-            except psutil.NoSuchProcess:
-                continue
+        """The process of a deployment's first replica, known by what it has in its environment; waits for it a while.
+
+        Not by descent: on a busy machine processes of Ray have been seen to leave the tree.
+        """
+        mark = f"{MARK}={self.home}".encode()
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            for process in psutil.process_iter(["cmdline"]):
+                if f"ServeReplica:lineside:{deployment}" in " ".join(process.info["cmdline"] or ()):
+                    with suppress(OSError):
+                        if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                            return process
+            time.sleep(0.5)
         pytest.fail(f"no replica of {deployment} runs")
 
     def engine(self) -> psutil.Process:
@@ -145,6 +152,7 @@ def running(models_dir: Path, home: Path, change: Callable[[dict[str, Any]], Non
             # Another application may run on this machine with the default ports.
             env={
                 **os.environ,
+                MARK: str(home),
                 "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
                 "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics_port),
             },
