@@ -1,6 +1,7 @@
 """How far a sentence is supported by evidence: the check that stands between a language model and the reader.
 
-A claim is compared with windows of the evidence: every sentence (a table row is one) and every two adjacent ones.
+A claim is compared with windows of the evidence: every sentence (a table row is one) and every two adjacent ones that
+are no rows.
 
     support = (sum of w over aligned tokens + 0.75 * sum of w over tokens found in title or section
                + 0.5 * w of at most one displaced word) / sum of w over the claim's tokens
@@ -111,7 +112,8 @@ def windows_of(text: str) -> tuple[Window, ...]:
             found.append(_window(span.start, span.end, tokens, (statement,)))
     for i in range(len(spans) - 1):
         first, second = stated[i], stated[i + 1]
-        if first.tokens and second.tokens:
+        # Rows of a table say each their own: two of them together would say of one code what stands at the next.
+        if first.tokens and second.tokens and not (first.row or second.row):
             tokens = first.tokens + _shifted(second.tokens, 1_000)
             found.append(_window(spans[i].start, spans[i + 1].end, tokens, (first, second)))
     return tuple(found)

@@ -184,3 +184,15 @@ def _time(index: SupportIndex, claims: list[str]) -> float:
 
 def _evidence(n: int, text: str) -> Evidence:
     return Evidence(n=n, id=f"p{n}", kind="passage", family="pump", score=1.0, text=text)
+
+
+def test_one_table_row_does_not_lend_its_code_to_the_words_of_another() -> None:
+    """Seen with a real model: the cause of the row above, said of the code that was asked for."""
+    rows = (
+        "Code: HYD-A11; Meaning: Oil level low; Cause: Leak or oil in the accumulators; Action: Search for the leak\n"
+        "Code: HYD-A14; Meaning: Pressure below the warning limit; Cause: Pump stopped; Action: Start the stand-by pump"
+    )
+    heading = "Hydraulic stations HYD-1 and HYD-2: operation manual Alarm codes"
+    false = "The alarm HYD-A14 means a leak in the accumulators of the HYD-1."
+    assert not support(false, rows, context=heading).supported
+    assert support("HYD-A14 means pressure below the warning limit.", rows, context=heading).supported
