@@ -1,0 +1,70 @@
+"""What the bridge needs of a gateway, in a few lines: answers that can be held back, frames that are remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from edge.fleet.reports import GatewayReport
+from lineside.answering.deadline import Deadline
+from lineside.errors import LinesideError
+from lineside.schema import Answer, AnswerRequest, RetrieveRequest
+
+
+class SlowAnswers:
+    """Answers with the question itself. Questions that begin with "wait" are answered after `go.set()`."""
+
+    def __init__(self) -> None:
+        self.asked: list[AnswerRequest] = []
+        self.images: list[bytes | None] = []
+        self.go = asyncio.Event()
+
+    def deadline(self, request: RetrieveRequest) -> Deadline:
+        return Deadline.in_ms(request.deadline_ms or 2_000)
+
+    async def answer(
+        self, request: AnswerRequest, image: bytes | None, *, request_id: str, deadline: Deadline
+    ) -> Answer:
+        self.asked.append(request)
+        self.images.append(image)
+        if request.question.startswith("wait"):
+            await self.go.wait()
+        return Answer(
+            request_id=request_id,
+            release=7,
+            mode="extractive",
+            status="complete",
+            text=request.question,
+            evidence=(),
+            stages_ms={},
+            deadline_ms=int(deadline.budget_ms),
+            elapsed_ms=1.0,
+        )
+
+
+class Window:
+    """Remembers frames; raises what is in `failures` first, and waits for `go` where `held`."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[str, datetime, bytes, tuple[str, ...]]] = []
+        self.failures: list[LinesideError] = []
+        self.go = asyncio.Event()
+        self.go.set()
+        self.came = asyncio.Condition()
+
+    async def frame(self, camera: str, time: datetime, image: bytes, labels: tuple[str, ...]) -> None:
+        await self.go.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        async with self.came:
+            self.frames.append((camera, time, image, labels))
+            self.came.notify_all()
+
+    async def count(self, wanted: int) -> None:
+        async with self.came:
+            await asyncio.wait_for(self.came.wait_for(lambda: len(self.frames) >= wanted), 20)
+
+
+def report(**changes: object) -> GatewayReport:
+    base = GatewayReport(gateway="cell-1", at=datetime.now(UTC), release=7, state="serving", version="1.0")
+    return base.model_copy(update=changes)
