@@ -99,6 +99,8 @@ class MqttBridge:
         self._tasks: set[asyncio.Task[None]] = set()
         self._report_now = asyncio.Event()
         self._look_pending = False
+        self.reported: GatewayReport | None = None
+        """The report that the broker has confirmed last."""
 
     async def start(self) -> None:
         """Returns as soon as what was answered before is known; connecting goes on beside.
@@ -179,18 +181,19 @@ class MqttBridge:
     async def _keep_reporting(self) -> None:
         """Publishes the report when it has changed, when told to, and every `report_s`."""
         loop = asyncio.get_running_loop()
-        published: GatewayReport | None = None
         due = 0.0
         while True:
             report = self._report()
-            changed = published is None or report.model_copy(update={"at": published.at}) != published
+            last = self.reported
+            changed = last is None or report.model_copy(update={"at": last.at}) != last
             if changed or self._report_now.is_set() or loop.time() >= due:
                 self._report_now.clear()
                 try:
                     await self._main.publish(self._report_message(report))
+                    self.reported = report
                 except LinesideError as error:
                     log.error("report not published", reason=str(error))
-                published, due = report, loop.time() + self._settings.report_s
+                due = loop.time() + self._settings.report_s
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._report_now.wait(), _LOOK_S)
 

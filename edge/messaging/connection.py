@@ -144,6 +144,7 @@ class Connection:
 
     @property
     def connected(self) -> bool:
+        """Accepted by the broker, subscriptions too."""
         return self._online.is_set()
 
     def start(self) -> None:
@@ -203,7 +204,7 @@ class Connection:
 
         What came over a connection that is gone is not acknowledged: the broker sends it again.
         """
-        if delivery.qos == 0 or delivery.link != self._link or not self.connected:
+        if delivery.qos == 0 or delivery.link != self._link or self._lost.is_set():
             return
         self._settled.add(delivery.mid)
         while self._unsettled and self._unsettled[0] in self._settled:
@@ -322,15 +323,14 @@ class Connection:
             self._loop.call_soon_threadsafe(call, argument)
 
     def _read(self, opened: Any) -> None:
-        if opened is not self._socket:
-            return
-        more = True
+        more = opened is self._socket and not self._lost.is_set()
         while more:
             with self._errors_end_the_connection():
                 self._client.loop_read()
             # TLS may hold decrypted bytes that no selector tells of.
             more = (
                 opened is self._socket
+                and not self._lost.is_set()
                 and not self._paused
                 and isinstance(opened, ssl.SSLSocket)
                 and bool(opened.pending())
@@ -360,16 +360,15 @@ class Connection:
         self._settled.clear()
         self._max_qos = getattr(properties, "MaximumQoS", 2)
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", 268_435_455)
-        self.problem = ""
         self._log.info("mqtt connected", session_present=flags.session_present)
         self._on_session(flags.session_present)
-        self._online.set()
-        if self._subscriptions:
-            client.subscribe([(s.topic, _subscribe_options(s)) for s in self._subscriptions])
+        client.subscribe([(s.topic, _subscribe_options(s)) for s in self._subscriptions])
 
     def _subscribed(
         self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None
     ) -> None:
+        self.problem = ""
+        self._online.set()
         for wanted, reason in zip(self._subscriptions, reasons, strict=False):
             if reason.is_failure:
                 self.problem = f"the broker refuses the subscription to {wanted.topic}: {reason}"

@@ -88,7 +88,7 @@ class FrameIntake:
             self._link().settle(dropped.delivery)
 
     def forget_waiting(self) -> None:
-        """A new connection: what waited unacknowledged comes again over it."""
+        """What waits unacknowledged comes again over the next connection, in its order."""
         self._queue.clear()
 
     async def _work(self) -> None:
@@ -112,8 +112,9 @@ class FrameIntake:
             self.counts.kept += 1
             self._link().settle(frame.delivery)
             return
-        # Not acknowledged, as it is not durable: the broker sends it again over the next connection.
+        # Not acknowledged, as it is not durable: the broker sends it again, and with it what waits.
         self.counts.again += 1
+        self.forget_waiting()
         self._link().ask_again()
 
     async def _tries(self, camera: str, time: datetime, image: bytes, labels: tuple[str, ...]) -> bool:

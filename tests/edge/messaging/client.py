@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import queue
-import ssl
 import threading
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -17,19 +17,19 @@ WAIT_S = 20.0
 
 
 class PlantClient:
-    """Connected when made; `messages` grows in a thread of its own."""
+    """Connected when made; `messages` grows in a thread of its own. Comes back by itself, to a session that lasts."""
 
-    def __init__(self, port: int, *subscriptions: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, *subscriptions: str) -> None:
         self.messages: list[MQTTMessage] = []
         self._came = threading.Condition()
         ready: queue.Queue[object] = queue.Queue()
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
-        if tls is not None:
-            self._client.tls_set_context(tls)
+        self._client = Client(CallbackAPIVersion.VERSION2, uuid.uuid4().hex, protocol=MQTTv5)
         self._client.on_message = self._received
         self._client.on_connect = lambda *_: ready.put("connected")
         self._client.on_subscribe = lambda *_: ready.put("subscribed")
-        self._client.connect("127.0.0.1", port)
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        session.SessionExpiryInterval = 60
+        self._client.connect("127.0.0.1", port, clean_start=False, properties=session)
         self._client.loop_start()
         assert ready.get(timeout=WAIT_S) == "connected"
         for topic in subscriptions:

@@ -43,7 +43,7 @@ class SlowAnswers:
 
 
 class Window:
-    """Remembers frames; raises what is in `failures` first, and waits for `go` where `held`."""
+    """Remembers frames; raises what is in `failures` first. Without `go`, frames wait: `waiting` of them."""
 
     def __init__(self) -> None:
         self.frames: list[tuple[str, datetime, bytes, tuple[str, ...]]] = []
@@ -51,9 +51,12 @@ class Window:
         self.go = asyncio.Event()
         self.go.set()
         self.came = asyncio.Condition()
+        self.waiting = 0
 
     async def frame(self, camera: str, time: datetime, image: bytes, labels: tuple[str, ...]) -> None:
+        self.waiting += 1
         await self.go.wait()
+        self.waiting -= 1
         if self.failures:
             raise self.failures.pop(0)
         async with self.came:
