@@ -26,6 +26,12 @@ class _Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _Reply(BaseModel):
+    """What the service says. Unknown fields are passed over, so that an older client reads a newer service."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class Filters(_Contract):
     """Restricts what may be retrieved. Within a field any value matches; all given fields must match."""
 
@@ -78,6 +84,11 @@ class RetrieveRequest(_Contract):
     k: int = Field(8, ge=1, le=MAX_K, description="passages wanted")
     deadline_ms: int | None = Field(None, ge=1, description="time the answer may take; the server caps it")
     priority: Priority = "interactive"
+    forwarded_by: tuple[ShortText, ...] = Field(
+        (),
+        max_length=4,
+        description="gateways that passed the question on; who finds any here answers alone, so that none goes round",
+    )
 
     @field_validator("question")
     @classmethod
@@ -96,7 +107,7 @@ class AnswerRequest(RetrieveRequest):
     stream: bool = Field(False, description="server-sent events: evidence, token, answer, error")
 
 
-class Evidence(_Contract):
+class Evidence(_Reply):
     """One retrieved passage, figure or frame, with its scores and where it comes from."""
 
     n: int = Field(ge=1, description="the number that citations use: [n]")
@@ -124,7 +135,7 @@ class Evidence(_Contract):
     duplicates: tuple[str, ...] = Field((), description="ids of near-identical evidence folded into this one")
 
 
-class LabelVote(_Contract):
+class LabelVote(_Reply):
     """What the most similar labelled frames say the image shows."""
 
     label: str
@@ -133,7 +144,7 @@ class LabelVote(_Contract):
     similarity: float = Field(description="cosine to the nearest frame of this label")
 
 
-class Citation(_Contract):
+class Citation(_Reply):
     """A verbatim quote that supports a sentence."""
 
     n: int = Field(ge=1, description="number of the evidence")
@@ -143,21 +154,21 @@ class Citation(_Contract):
     url: str | None = None
 
 
-class AnswerSentence(_Contract):
+class AnswerSentence(_Reply):
     """A sentence of the answer and what it rests on; at least one citation."""
 
     text: str
     citations: tuple[Citation, ...] = Field(min_length=1)
 
 
-class Degradation(_Contract):
+class Degradation(_Reply):
     """Something that was left out or done in a cheaper way, and why."""
 
     stage: str
     reason: str
 
 
-class Retrieval(_Contract):
+class Retrieval(_Reply):
     """The reply to `POST /v1/retrieve`."""
 
     request_id: str
@@ -168,15 +179,23 @@ class Retrieval(_Contract):
     labels: tuple[LabelVote, ...] = ()
     stages_ms: dict[str, float]
     degraded: tuple[Degradation, ...] = ()
+    served_by: str | None = Field(None, description="the gateway that answered; absent in the cluster's own answers")
+    knowledge_age_s: float | None = Field(
+        None,
+        ge=0,
+        description="seconds since this gateway's knowledge was last known to be the newest; absent there too",
+    )
 
 
-class Answer(_Contract):
+class Answer(_Reply):
     """The reply to `POST /v1/answer`."""
 
     request_id: str
     release: int
     mode: Mode
-    status: Status
+    status: Status = Field(
+        description="partial: cut short, or by a gateway that would have asked the cluster; abstained: no answer known"
+    )
     text: str = Field(description="the sentences with their citations as [n]; empty when only evidence is returned")
     sentences: tuple[AnswerSentence, ...] = ()
     evidence: tuple[Evidence, ...]
@@ -185,9 +204,15 @@ class Answer(_Contract):
     degraded: tuple[Degradation, ...] = ()
     deadline_ms: int
     elapsed_ms: float
+    served_by: str | None = Field(None, description="the gateway that answered; absent in the cluster's own answers")
+    knowledge_age_s: float | None = Field(
+        None,
+        ge=0,
+        description="seconds since this gateway's knowledge was last known to be the newest; absent there too",
+    )
 
 
-class ErrorBody(_Contract):
+class ErrorBody(_Reply):
     """The body of every 4xx and 5xx reply."""
 
     request_id: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -13,7 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingRes
 from starlette.exceptions import HTTPException
 
 from lineside.answering.deadline import Deadline
-from lineside.errors import LinesideError, Unavailable
+from lineside.errors import LinesideError, NotFound, Unavailable
 from lineside.schema import Answer, AnswerRequest, ErrorBody, Retrieval, RetrieveRequest
 from webapi import sse
 from webapi.admission import Admission
@@ -21,7 +22,7 @@ from webapi.bodies import read_body, read_request, validate_json
 from webapi.compatible import CompatibleAnswer, CompatibleRequest, as_request, compatible_answer
 from webapi.openapi import ERRORS, body_of, document_schema
 from webapi.reindex import Reindexing, reindex_router
-from webapi.service import Service, Status
+from webapi.service import FORWARDED_BY, Elsewhere, Service, Status
 from webapi.settings import HttpSettings
 from webapi.views import DocumentView, TextView, as_html, document_view, page_view, section_view
 
@@ -30,12 +31,21 @@ log = structlog.get_logger("lineside.http")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 # A cited page of a release never changes under its URL's span; the document may, with the next release.
 _SHORT_CACHE = "private, max-age=60"
+_NOTHING_RUNS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
 def create_api(
-    service: Service, settings: HttpSettings = HttpSettings(), *, reindexing: Reindexing | None = None
+    service: Service,
+    settings: HttpSettings = HttpSettings(),
+    *,
+    reindexing: Reindexing | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> FastAPI:
-    """A FastAPI application over `service`; `reindexing` runs the re-index job where that is configured."""
+    """A FastAPI application over `service`.
+
+    `reindexing` runs the re-index job where that is configured; `elsewhere` opens citations of answers that another
+    service gave to a question that was asked here.
+    """
     api = FastAPI(
         title="Lineside",
         version="1",
@@ -93,10 +103,15 @@ def create_api(
         _log_answer(found)
         return _json(compatible_answer(found).model_dump_json(), request_id)
 
-    @api.get("/v1/documents/{document_id}", tags=["citations"])
-    async def document(document_id: str, version: str | None = None) -> DocumentView:
+    @api.get("/v1/documents/{document_id}", tags=["citations"], response_model=DocumentView)
+    async def document(request: Request, document_id: str, version: str | None = None) -> Response:
         """Metadata and table of contents of a document, as it is now or in the version that was cited."""
-        return document_view(await service.document(document_id, version))
+
+        async def shown() -> Response:
+            view = document_view(await service.document(document_id, version))
+            return Response(view.model_dump_json(), media_type="application/json")
+
+        return await _shown(request, document_id, shown(), elsewhere)
 
     @api.get("/v1/documents/{document_id}/pages/{number}", tags=["citations"], response_model=TextView)
     async def page(
@@ -108,7 +123,11 @@ def create_api(
         version: str | None = None,
     ) -> Response:
         """A page with the cited span marked; HTML for browsers, JSON otherwise."""
-        return _view(request, page_view(await service.document(document_id, version), number, start, end))
+
+        async def shown() -> Response:
+            return _view(request, page_view(await service.document(document_id, version), number, start, end))
+
+        return await _shown(request, document_id, shown(), elsewhere)
 
     @api.get("/v1/documents/{document_id}/sections/{section_id}", tags=["citations"], response_model=TextView)
     async def section(
@@ -120,13 +139,21 @@ def create_api(
         version: str | None = None,
     ) -> Response:
         """A section with the cited span marked; HTML for browsers, JSON otherwise."""
-        return _view(request, section_view(await service.document(document_id, version), section_id, start, end))
+
+        async def shown() -> Response:
+            return _view(request, section_view(await service.document(document_id, version), section_id, start, end))
+
+        return await _shown(request, document_id, shown(), elsewhere)
 
     @api.get("/v1/images/{image_id}", tags=["citations"], response_class=Response)
-    async def image(image_id: str) -> Response:
+    async def image(request: Request, image_id: str) -> Response:
         """A figure, or the thumbnail of a frame."""
-        found = await service.image(image_id)
-        return Response(found.data, media_type=found.media_type, headers={"Cache-Control": _SHORT_CACHE})
+
+        async def shown() -> Response:
+            found = await service.image(image_id)
+            return Response(found.data, media_type=found.media_type, headers={"Cache-Control": _SHORT_CACHE})
+
+        return await _shown(request, image_id, shown(), elsewhere)
 
     @api.get("/v1/status", tags=["health"])
     async def status() -> Status:
@@ -200,13 +227,29 @@ def _json(body: str, request_id: str) -> Response:
     return Response(body, media_type="application/json", headers={"X-Request-ID": request_id})
 
 
+async def _shown(request: Request, name: str, here: Awaitable[Response], elsewhere: Elsewhere | None) -> Response:
+    """What is cited, from here or else from elsewhere; a service that was itself asked for another looks no further."""
+    try:
+        return await here
+    except NotFound:
+        if elsewhere is None or FORWARDED_BY in request.headers or name in (".", ".."):
+            raise
+    accept = "text/html" if _wants_html(request) else "application/json"
+    path = request.scope.get("raw_path") or quote(request.url.path).encode()
+    target = path.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
+    found = await elsewhere.fetch(name, target, accept)
+    headers = {"Cache-Control": _SHORT_CACHE, "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+    return Response(found.data, media_type=found.media_type, headers=headers | _NOTHING_RUNS)
+
+
+def _wants_html(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
 def _view(request: Request, view: TextView) -> Response:
     headers = {"Cache-Control": _SHORT_CACHE, "Vary": "Accept"}
-    if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(
-            as_html(view),
-            headers=headers | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
-        )
+    if _wants_html(request):
+        return HTMLResponse(as_html(view), headers=headers | _NOTHING_RUNS)
     return Response(view.model_dump_json(), media_type="application/json", headers=headers)
 
 

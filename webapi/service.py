@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
-from lineside.answering.pipeline import Answerer
+from lineside.answering.deadline import Deadline
+from lineside.answering.pipeline import Event
 from lineside.documents import Document
+from lineside.schema import Answer, AnswerRequest, Retrieval, RetrieveRequest
 from lineside.shards.images import StoredImage
+
+# Names the gateways that passed a request on; whoever receives it does not pass it on again.
+FORWARDED_BY = "X-Lineside-Forwarded-By"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,53 @@ class Status:
     pinned: int | None = None
 
 
+class Answers(Protocol):
+    """What answers questions: the pipeline (`lineside.answering.pipeline.Answerer`), or what decides who answers."""
+
+    def deadline(self, request: RetrieveRequest) -> Deadline:
+        """The request's deadline from now, within the maximum."""
+        ...
+
+    async def answer(
+        self, request: AnswerRequest, image: bytes | None, *, request_id: str, deadline: Deadline
+    ) -> Answer:
+        """The whole answer; raises RequestError and Unavailable."""
+        ...
+
+    def stream(
+        self, request: AnswerRequest, image: bytes | None, *, request_id: str, deadline: Deadline
+    ) -> AsyncGenerator[Event]:
+        """Evidence, sentences as they come, the whole answer; raises as `answer`. Closing it ends the work."""
+        ...
+
+    async def retrieve(
+        self, request: RetrieveRequest, image: bytes | None, *, request_id: str, deadline: Deadline
+    ) -> Retrieval:
+        """Evidence only; raises DeadlineExceeded as well."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CitedElsewhere:
+    """A page (JSON or HTML) or an image as another service shows it."""
+
+    data: bytes
+    media_type: str
+
+
+class Elsewhere(Protocol):
+    """Opens what was cited from another service's knowledge."""
+
+    async def fetch(self, name: str, path: str, accept: str) -> CitedElsewhere:
+        """What `path`, with its query, shows; `name` is the id of the document or image. Raises NotFound."""
+        ...
+
+
 class Service(Protocol):
     """An application: the pipeline, and the knowledge a citation can be checked in."""
 
     @property
-    def answerer(self) -> Answerer: ...
+    def answerer(self) -> Answers: ...
 
     async def document(self, document_id: str, version: str | None = None) -> Document:
         """A document, in the version that was cited if one is given; raises NotFound."""

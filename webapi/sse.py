@@ -17,16 +17,18 @@ def encode(name: str, data: str) -> bytes:
 
 
 def encode_event(event: Event) -> bytes:
-    """`evidence` (a Retrieval), `token` (a checked sentence with its citations) or `answer` (an Answer)."""
+    """`evidence` (a Retrieval), `token` (a checked sentence with its citations) or `answer` (an Answer).
+
+    A `token` has what a console prints (`text` with its marks, `citations`) and the whole AnswerSentence (`sentence`).
+    """
     if isinstance(event, EvidenceFound):
         return encode("evidence", event.retrieval.model_dump_json())
     if isinstance(event, SentenceReady):
         sentence = event.sentence
         numbers = list(dict.fromkeys(citation.n for citation in sentence.citations))
         marks = "".join(f"[{n}]" for n in numbers)
-        return encode(
-            "token", json.dumps({"text": f"{sentence.text} {marks}", "citations": numbers}, ensure_ascii=False)
-        )
+        token = {"text": f"{sentence.text} {marks}", "citations": numbers, "sentence": sentence.model_dump(mode="json")}
+        return encode("token", json.dumps(token, ensure_ascii=False))
     return encode("answer", event.answer.model_dump_json())
 
 

@@ -30,9 +30,10 @@ from lineside.search.contract import SearchQuery, SearchResult, Vector
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFound:
-    """First event of a stream: what was retrieved."""
+    """First event of a stream: what was retrieved, and whether it is too little for an answer."""
 
     retrieval: Retrieval
+    abstains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,8 @@ class Answerer:
             course.degrade("search", str(error))
             yield Finished(_without_evidence(course))
             return
-        yield EvidenceFound(_retrieval(course, result))
-
         refusal = decide(result, request.question, self._abstain)
+        yield EvidenceFound(_retrieval(course, result), abstains=refusal is not None)
         if refusal is not None:
             course.degrade("answer", refusal.reason)
             yield Finished(_compose(course, result, "extractive", "abstained", (), text=refusal.text))
