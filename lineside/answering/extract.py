@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lineside.analysis import Span
 from lineside.answering.citations import neutralise
 from lineside.answering.questions import question_parts, read_question
-from lineside.answering.ranking import RankSettings, best_for_part, rank_sentences
+from lineside.answering.ranking import (
+    RankedSentence,
+    RankSettings,
+    best_for_names,
+    best_for_parts,
+    rank_sentences,
+)
 from lineside.answering.selection import SelectionSettings, select
 from lineside.answering.traits import Traits, traits
 from lineside.schema import AnswerSentence, Citation, Evidence
@@ -30,9 +36,20 @@ def extract(result: SearchResult, question: str, settings: ExtractSettings = Ext
     """A few verbatim sentences that answer the question best, with the steps of a procedure; [] without evidence."""
     ranked = rank_sentences(result, question, settings.ranking)
     evidence = {e.n: e for e in result.evidence}
-    leading = [best_for_part(part, ranked, evidence) for part in question_parts(question)] if ranked else []
+    leading = _leading(question, ranked, evidence, settings)
     chosen = select(ranked, evidence, read_question(question), settings.selection, leading)
     return [_answer_sentence(evidence[n], span) for n, span in chosen]
+
+
+def _leading(
+    question: str, ranked: Sequence[RankedSentence], evidence: Mapping[int, Evidence], settings: ExtractSettings
+) -> list[RankedSentence]:
+    """What comes first, whatever else is chosen: the best sentence for each part and each name of the question."""
+    if not ranked:
+        return []
+    parts = best_for_parts(question_parts(question), ranked, evidence)
+    named = best_for_names(question, ranked, settings.selection.low_share)
+    return [*parts, *([ranked[0], *named] if named and not parts else named)]
 
 
 def complement(

@@ -86,6 +86,7 @@ inspect examine=check|opened=open|rose risen=rise|fell fallen=fall|temp=temperat
 permit allow=allow|forbid prohibit=forbid|immediately instantly=immediately|broke broken=break|worn wear=wear
 led lead=lead|held hold=hold|kept keep=keep|shown show=show|driven drive=drive|torn tear=tear|bent bend=bend
 annual annually yearly=yearly|vdc=v|all every=each|centigrade=celsius|because due=cause
+porous porosity=pore|misaligned misalignment=misalign
 """
 SYNONYMS: dict[str, str] = {}
 """Stem -> the stem that stands for all words of the same meaning; only words that may be exchanged in any manual."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from lineside.answering.claims import state
@@ -17,7 +17,7 @@ _WANTED_UNITS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"vibration", ("speed", "vibration", "length")),
     (r"speed|how fast|velocity", ("speed", "rotation", "temperature")),
     (r"clearance|gap|thick\w*|width|diameter|misalign\w*|backlash|run-?out|distance|depth|deep|wide|length|offset|height"
-     r"|how (?:far|high|long|large|big|close|much wear)|crown|sag|travel|stroke|size|fineness|tolerance",
+     r"|how (?:far|high|long|large|big|close|much wear)|shift\w*|crown|sag|travel|stroke|size|fineness|tolerance",
      ("length", "angle")),
     (r"flow|delivery rate|how much water", ("flow",)),
     (r"how much (?:oil|grease|water|coolant|fluid)|quantity|volume|capacity|fill(?:ing)?|litres?", ("volume", "mass")),
@@ -66,7 +66,8 @@ _RULING = re.compile(
     r"(?:^|[.,;:!?]\s+|\b(?:and|or|but)\s+)(?:is|are|do|does|may|can|could|should|must|shall|will|would|has|have)"
     r" (?:i|we|they|it|he|she|one|you|this|that|these|those|there|the|an?|my|our|somebody|someone|anybody|people)\b"
     r"|\b(?:do|may|can|should|must|shall) (?:i|we|they|one|you|people)\b|\ballowed\b|\bpermitted\b"
-    r"|\bgood enough\b|\ball right\b|\bok(?:ay)?\b|\bfine\b"
+    r"|\bgood enough\b|\ball right\b|\bok(?:ay)?\b|\bfine\b|\bfit (?:to|for)\b|\banything (?:to|wrong)\b|\bor not\b"
+    r"|\bacceptable\b|\btolera\w+\b|\b(?:too )?(?:bad|serious|harmful|dangerous)\b|\bwhether\b"
 )
 _DOCUMENT = re.compile(r"\b(?:manuals?|documents?|procedures?|guides?|described|covered|written|chapters?|sections?)\b")
 _CONDITION = re.compile(
@@ -81,7 +82,8 @@ _PART = re.compile(
     r"\b(?:part|order|spare|type|article)[ -]?(?:number|no)?\b|\bwhich (?:part|tool|gauge|grease|oil|seal|bearing"
     r"|filter|"
     r"nozzle|hose|pump|valve|key|gasket|lubricant|element|standard|fuse|sensor|switch|wrench|crane|fluid|electrode)\b"
-    r"|\bwhat (?:grease|oil|tool|seal|lubricant|fluid|filter|part|gas|type|kind)\b"
+    r"|\bwhat (?:grease|oil|tool|seal|lubricant|fluid|filter|part|gas|type|kind)\b|\bwhich one\b"
+    r"|\b(?:what|which)\b[^?]{0,40}\border\b"
 )
 _MEANING = re.compile(
     r"\bmean(?:s|ing)?\b|\bstands? for\b|\bwhat is (?:code|error|alarm|fault)\b|\bindicat\w+\b|\bpoints? to\b"
@@ -101,7 +103,10 @@ _ASKS = re.compile(rf"^(?:{_ASKING})|\b(?:what|which|why|how|when|where|who)\b",
 
 @dataclass(frozen=True, slots=True)
 class QuestionKind:
-    """What a question asks for. `units` are unit classes ("torque"); empty with `quantity` set means any."""
+    """What a question asks for. `units` are unit classes ("torque"); empty with `quantity` set means any.
+
+    `steps`: a procedure itself, not a value in it.
+    """
 
     quantity: bool
     units: frozenset[str]
@@ -115,6 +120,7 @@ class QuestionKind:
     ruling: bool = False
     condition: bool = False
     document: bool = False
+    steps: bool = False
 
     @property
     def says(self) -> frozenset[str]:
@@ -131,16 +137,33 @@ class QuestionKind:
 
 @lru_cache(maxsize=2_048)
 def read_question(text: str) -> QuestionKind:
-    """The kind of a question, by its wording."""
+    """The kind of a question, by its wording; of one that asks several things, all that it asks for."""
+    whole = _read(text)
+    parts = [_read(part) for part in question_parts(text)]
+    if not parts:
+        return whole
+    return replace(
+        whole,
+        quantity=whole.quantity or any(part.quantity for part in parts),
+        units=whole.units.union(*(part.units for part in parts)),
+        procedure=whole.procedure or any(part.procedure for part in parts),
+        steps=any(part.steps for part in parts),
+    )
+
+
+def _read(text: str) -> QuestionKind:
     lower = " ".join(text.casefold().split())
     tokens = state(text).tokens
     units = frozenset(kind for pattern, kinds in _UNITS if pattern.search(lower) for kind in kinds)
     quantity = bool(_QUANTITY.search(lower)) or (bool(units) and not _VERBAL.search(lower))
     timed = re.search(r"\bhow (?:often|long|soon)\b|\binterval", lower)
+    procedure = bool(_PROCEDURE.search(lower)) and not timed
+    quantity = quantity or bool(timed)
     return QuestionKind(
-        quantity=quantity or bool(timed),
+        quantity=quantity,
         units=frozenset({"time"}) if timed else units & {"money"} or units if quantity else frozenset(),
-        procedure=bool(_PROCEDURE.search(lower)) and not timed,
+        procedure=procedure,
+        steps=procedure and not quantity,
         cause=bool(_CAUSE.search(lower)),
         part=bool(_PART.search(lower)),
         meaning=bool(_MEANING.search(lower)),

@@ -30,6 +30,7 @@ WEIGHTS: Mapping[str, float] = {
     "label": 0.4,
     "statement": 0.15,
     "quantity": 0.35,
+    "part": 0.35,
     "nothing_new": -0.2,
     "caption": -0.3,
     "bare": -0.3,
@@ -42,11 +43,14 @@ WEIGHTS: Mapping[str, float] = {
 share of the question's words in the sentence or its heading, by their rarity among the candidates. `passage`: its
 passage's score, near 1 for the best only. `heading`: share of the question's words in the heading. `code_in_passage`,
 `code_in_row`: codes of the question. `other_row`: a table's row without them where another row has them. `label`: how
-far the section speaks of what the image shows. `statement`, `quantity`: it says something of the kind asked for.
+far the section speaks of what the image shows. `statement`, `quantity`, `part`: it says what is asked for.
 `nothing_new`: it only repeats the question. `caption`: no sentence's end. `bare`: too short. `about_document`: it says
 what the document is about. `incident`: it is from a report on an event and the question is not about one: what was
 wrong once is not what is right.
 """
+
+
+_WEIGHED_ALONE = frozenset(("quantity", "part"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +98,22 @@ def rank_sentences(
     return sorted(found.values(), key=lambda r: (-r.score, r.evidence, r.start))
 
 
+_SAME_SECTION = 0.8
+"""What a passage has of the score of the best one in its section."""
 _PART_WHOLE = 0.6
 _PART_WORDS = 1.2
-"""What a part of a question makes of a sentence's score for the whole, and of the share of its own words."""
+_PART_HOME = 0.15
+"""What a part of a question makes of a sentence's score for the whole, of the share of its own words, and of standing
+in the section that answers the part before."""
 
 
-def best_for_part(part: str, ranked: Sequence[RankedSentence], evidence: Mapping[int, Evidence]) -> RankedSentence:
+def best_for_part(
+    part: str, ranked: Sequence[RankedSentence], evidence: Mapping[int, Evidence], home: Evidence | None = None
+) -> RankedSentence:
     """Of the sentences ranked for a whole question, the one that answers this part of it best.
 
     What the search scored is about the whole question; the part counts by its own words and by what it asks for.
+    Where one section answered the part before (`home`), it is likely to answer this one.
     """
     kind, wanted = read_question(part), term_keys(part)
     headings = {n: _heading_keys(evidence[n]) for n in {r.evidence for r in ranked}}
@@ -112,13 +123,50 @@ def best_for_part(part: str, ranked: Sequence[RankedSentence], evidence: Mapping
         keys = r.traits.keys | headings[r.evidence]
         words = sum(share for word, share in rarity.items() if word in keys)
         own = _facets(r.text, r.traits, kind)
-        return _PART_WHOLE * (r.score - _worth(r.facets)) + _PART_WORDS * words + _worth(own)
+        at_home = home is not None and same_section(evidence[r.evidence], home)
+        return _PART_WHOLE * (r.score - _worth(r.facets)) + _PART_WORDS * words + _worth(own) + _PART_HOME * at_home
 
     return max(ranked, key=score)
 
 
+def best_for_parts(
+    parts: Sequence[str], ranked: Sequence[RankedSentence], evidence: Mapping[int, Evidence]
+) -> list[RankedSentence]:
+    """The best sentence for each part of a question, in order."""
+    found: list[RankedSentence] = []
+    for part in parts:
+        found.append(best_for_part(part, ranked, evidence, evidence[found[-1].evidence] if found else None))
+    return found
+
+
+def best_for_names(question: str, ranked: Sequence[RankedSentence], share: float) -> list[RankedSentence]:
+    """Where a question names several things ("class B and class C"), the best sentence for each that the best lack.
+
+    `share` of the best score is needed. A table says of each in a row of its own, so rows come first.
+    """
+    names = sorted(key for key in term_keys(question) if key[0] == "#")
+    if len(names) < 2:
+        return []
+    worthy = [r for r in ranked if r.score >= share * ranked[0].score]
+    found: list[RankedSentence] = []
+    for name in names:
+        naming = [r for r in worthy if name in r.traits.keys]
+        rows = [r for r in naming if r.traits.row]
+        given = [r for r in (ranked[0], *found) if name in r.traits.keys]
+        if rows and not any(r.traits.row for r in given):
+            found.append(rows[0])
+        elif naming and not given:
+            found.append(naming[0])
+    return found
+
+
+def same_section(one: Evidence, other: Evidence) -> bool:
+    """Whether two passages belong to one section of one document."""
+    return one.document_id == other.document_id and one.section_path == other.section_path
+
+
 def _worth(facets: frozenset[Facet]) -> float:
-    return sum(WEIGHTS["quantity" if facet == "quantity" else "statement"] for facet in facets)
+    return sum(WEIGHTS[facet if facet in _WEIGHED_ALONE else "statement"] for facet in facets)
 
 
 def describe(
@@ -178,12 +226,11 @@ class _QuestionView:
         self.wanted = term_keys(question)
         codes = frozenset(key for key in self.wanted if key.startswith("#"))
         passages = [e for e in result.evidence if e.kind == "passage"]
-        top = max((e.score for e in passages), default=0.0)
         self._headings = {e.n: _heading_keys(e) for e in passages}
         self._shown = _label_words(result.labels, settings.label_share)
         self._bodies = {e.n: term_keys(e.text) for e in passages} if codes or self._shown else {}
         self._codes = self._code_shares(codes)
-        self._passage = {e.n: (e.score / top) ** 4 if 0 < e.score <= top else 0.0 for e in passages}
+        self._passage = _section_shares(passages)
         event = asks_about_event(question)
         self._incident = {e.n: float(e.document_kind == "incident" and not event) for e in passages}
         self._labelled = self._shown_shares(passages)
@@ -228,8 +275,9 @@ class _QuestionView:
             code if seen.row else 0.0,
             float(seen.row and self._row_has_code and not code),
             self._labelled.get(n, 0.0),
-            float(len(facets - {"quantity"})),
+            float(len(facets - _WEIGHED_ALONE)),
             float("quantity" in facets),
+            float("part" in facets),
             float(len(keys - self.wanted) < 2),
             float(seen.caption),
             float(seen.bare),
@@ -278,6 +326,17 @@ class _QuestionView:
         if most <= 0:
             return {}
         return {e.n: max(0.0, sections[e.document_id, e.section_path] / most) ** 2 for e in passages}
+
+
+def _section_shares(passages: Sequence[Evidence]) -> dict[int, float]:
+    """Near 1 for the best passage only; what follows it in its section, cut off by length alone, counts little less."""
+    top = max((e.score for e in passages), default=0.0)
+    own = {e.n: (e.score / top) ** 4 if 0 < e.score <= top else 0.0 for e in passages}
+    sections: dict[tuple[str | None, tuple[str, ...]], float] = {}
+    for e in passages:
+        place = (e.document_id, e.section_path)
+        sections[place] = max(sections.get(place, 0.0), own[e.n])
+    return {e.n: max(own[e.n], _SAME_SECTION * sections[e.document_id, e.section_path]) for e in passages}
 
 
 def _label_words(labels: Iterable[LabelVote], share: float) -> dict[str, float]:

@@ -8,10 +8,12 @@ from functools import lru_cache
 
 from lineside.analysis import Span, sentences
 from lineside.answering.questions import QuestionKind
-from lineside.answering.ranking import RankedSentence
+from lineside.answering.ranking import RankedSentence, same_section
 from lineside.answering.traits import Traits, traits
 from lineside.schema import Evidence
 
+_REPEATED = 0.75
+"""Share of a sentence's words that a chosen one holds from which it says the same."""
 _BESIDE = 2  # characters between two sentences that follow one another
 
 
@@ -28,12 +30,12 @@ class SelectionSettings:
 
     max_sentences: int = 6
     max_steps: int = 10
-    max_words: int = 120
+    max_words: int = 130
     max_procedure_words: int = 160
     enough_words: int = 70
     core: int = 2
     keep_share: float = 0.6
-    low_share: float = 0.4
+    low_share: float = 0.45
     redundancy: float = 0.4
     given_facet: float = 0.12
     same_section: float = 0.08
@@ -72,7 +74,7 @@ def select(
     for r in leading:
         selection.take(r)
     selection.take_best(settings.core - min(1, len(leading)))
-    if kind.procedure and not kind.quantity:
+    if kind.steps:
         selection.complete_list()
     selection.fill()
     return selection.in_order()
@@ -91,7 +93,7 @@ class _Candidate:
         """Takes a newly chosen line into account."""
         r = self.ranked
         self.overlap = max(self.overlap, _overlap(r.traits, line.traits))
-        if not r.traits.row and _same_section(self.place, place):
+        if not r.traits.row and same_section(self.place, place):
             near = line.evidence == r.evidence and _gap(line.span, Span(r.start, r.end)) <= _BESIDE
             self.beside = max(self.beside, settings.same_section + (settings.adjacent if near else 0.0))
 
@@ -124,7 +126,7 @@ class _Selection:
     def take_best(self, count: int) -> None:
         """The best sentences, as long as they differ and are worth keeping; the very best always."""
         for _ in range(count):
-            self._take_next(self._settings.keep_share if self._chosen else None)
+            self._take_next(self._settings.keep_share if self._chosen else None, neighbours=False)
 
     def fill(self) -> None:
         """Takes sentences until nothing that is left is worth a reader's time."""
@@ -139,7 +141,9 @@ class _Selection:
         for line in list(self._chosen.values()):
             items = _list_around(line, self._evidence)
             if len(items) < 2:
-                continue
+                if all(self._take([item]) for item in _instructions_around(line, self._evidence)):
+                    continue
+                return
             self._limit = settings.max_procedure_words
             own = next((i for i, item in enumerate(items) if item.key == line.key), 0)
             left = self._limit - self._words
@@ -150,10 +154,15 @@ class _Selection:
                     break
             return
 
-    def _take_next(self, share: float | None) -> bool:
-        """Takes the best of the pool that fits; False where none reaches its share of the best score."""
+    def _take_next(self, share: float | None, *, neighbours: bool = True) -> bool:
+        """Takes the best of the pool that fits; False where none reaches its share of the best score.
+
+        With `neighbours`, those that stand with a chosen sentence are favoured.
+        """
         while self._pool:
-            gains = [self._gain(candidate) for candidate in self._pool]
+            gains = [
+                self._gain(c) + c.beside if neighbours else c.ranked.score * (c.overlap < _REPEATED) for c in self._pool
+            ]
             at = max(range(len(gains)), key=gains.__getitem__)
             if share is not None and gains[at] < share * self._best:
                 return False
@@ -181,7 +190,6 @@ class _Selection:
         settings, r = self._settings, candidate.ranked
         return (
             r.score
-            + candidate.beside
             - settings.given_facet * len(r.facets & self._given)
             - settings.redundancy * self._best * candidate.overlap
         )
@@ -191,7 +199,7 @@ class _Selection:
         groups: list[list[Line]] = []
         for line in self._chosen.values():
             for group in groups:
-                if _same_section(self._evidence[line.evidence], self._evidence[group[0].evidence]):
+                if same_section(self._evidence[line.evidence], self._evidence[group[0].evidence]):
                     group.append(line)
                     break
             else:
@@ -214,10 +222,6 @@ def _overlap(new: Traits, chosen: Traits) -> float:
         return 1.0
     share = len(new.keys & chosen.keys) / len(new.keys)
     return share if new.exact <= chosen.exact else share / 2
-
-
-def _same_section(one: Evidence, other: Evidence) -> bool:
-    return one.document_id == other.document_id and one.section_path == other.section_path
 
 
 def _place(line: Line, evidence: Mapping[int, Evidence]) -> tuple[int, int]:
@@ -247,18 +251,22 @@ def _with_context(r: RankedSentence, source: Evidence) -> list[Line]:
     return [previous, own] if previous.traits.words > 3 else [own]
 
 
-def _list_around(line: Line, evidence: Mapping[int, Evidence]) -> list[Line]:
-    """The items of the list that a line belongs to or leads to, from all passages of its section; [] outside a list."""
-    home = evidence[line.evidence]
+def _section_lines(home: Evidence, evidence: Mapping[int, Evidence]) -> list[Line]:
+    """The sentences of all passages of a section, in order."""
     found: dict[tuple[int, int], Line] = {}
     for source in evidence.values():
-        if source.n == home.n or (source.start is not None and _same_section(source, home)):
+        if source.n == home.n or (source.start is not None and same_section(source, home)):
             for span in _spans(source.text):
                 other = _line(source, span)
                 place = _place(other, evidence)
                 if place not in found or source.n == home.n:
                     found[place] = other
-    lines = [found[place] for place in sorted(found)]
+    return [found[place] for place in sorted(found)]
+
+
+def _list_around(line: Line, evidence: Mapping[int, Evidence]) -> list[Line]:
+    """The items of the list that a line belongs to or leads to, from all passages of its section; [] outside a list."""
+    lines = _section_lines(evidence[line.evidence], evidence)
     at = next((i for i, other in enumerate(lines) if other.key == line.key), None)
     if at is None:
         return []
@@ -272,3 +280,12 @@ def _list_around(line: Line, evidence: Mapping[int, Evidence]) -> list[Line]:
     while last + 1 < len(lines) and lines[last + 1].traits.step:
         last += 1
     return lines[first : last + 1]
+
+
+def _instructions_around(line: Line, evidence: Mapping[int, Evidence]) -> list[Line]:
+    """A sentence of running text that tells what to do, with the instruction before and after it; [] for another."""
+    if not line.traits.instruction:
+        return []
+    lines = _section_lines(evidence[line.evidence], evidence)
+    at = next((i for i, other in enumerate(lines) if other.key == line.key), None)
+    return [] if at is None else [other for other in lines[max(0, at - 1) : at + 2] if other.traits.instruction]

@@ -23,6 +23,11 @@ Facet = str
 
 _CHUNK = re.compile(r"[^\W_]+(?:[-./_:#+'][^\W_]+)*")
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
+# "class B and class C", "Class: B;": one letter tells things of a kind apart as a code does.
+_LETTERED = re.compile(
+    r"\b(?:class|type|zone|grade|category|group|level|phase|point|variant|series)s?:?\s+([a-z])\b"
+    r"(?:(?:\s*,|\s+(?:and|or|to))\s+([a-z])\b(?!\s+\w+\s+(?:is|are)\b))?"
+)
 _ROW = re.compile(r"^[^:;.]{1,60}: [^;]*(?:; [^:;]{1,60}: )")
 _STEP = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b|[-*•])\s*", re.IGNORECASE)
 _NUMBERED = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|step\s+\d+\b)\s", re.IGNORECASE)
@@ -37,6 +42,7 @@ _ABOUT_DOCUMENT = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTIONS = "|".join(["do not", "never", *sorted(IMPERATIVES)])
+_INSTRUCTION = re.compile(rf"\s*(?:then\s+)?(?:{_INSTRUCTIONS})\b(?!:)", re.IGNORECASE)
 _STATEMENTS: Mapping[Facet, re.Pattern[str]] = {
     "cause": re.compile(
         r"\b(?:because|caused? by|causes?|due to|reason|results? (?:from|in)|leads? to|points? to|comes? from"
@@ -74,6 +80,7 @@ class Traits:
     `row`: a table row. `step`: an item of a list, `numbered` one with a number. `caption`: no sentence's end.
     `backward`: begins by pointing back ("It must ..."). `lead_in`: ends in a colon. `about_document`: says what the
     document is about and nothing of the thing. `bare`: too short to say anything alone.
+    `instruction`: begins by telling what to do.
     """
 
     keys: frozenset[str]
@@ -87,6 +94,7 @@ class Traits:
     lead_in: bool
     about_document: bool
     bare: bool
+    instruction: bool
 
 
 @lru_cache(maxsize=16_384)
@@ -110,6 +118,7 @@ def traits(text: str) -> Traits:
         lead_in=ended == ":",
         about_document=_ABOUT_DOCUMENT.search(text) is not None,
         bare=len(keys) < 3 and not row,
+        instruction=not row and _INSTRUCTION.match(plain) is not None,
     )
 
 
@@ -123,8 +132,9 @@ def states(text: str, facet: Facet) -> bool:
 @lru_cache(maxsize=4_096)
 def term_keys(text: str) -> frozenset[str]:
     """Stems of the content words of a text, its numbers, and its identifiers, those that a range implies included."""
-    found: set[str] = set()
-    for chunk in _CHUNK.findall(fold(text)):
+    folded = fold(text)
+    found = {"#" + letter for pair in _LETTERED.findall(folded) for letter in pair if letter}
+    for chunk in _CHUNK.findall(folded):
         if chunk.isalpha():
             pieces = [chunk]
         elif is_identifier(chunk):

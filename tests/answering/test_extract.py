@@ -141,6 +141,35 @@ def _generated(text: str) -> AnswerSentence:
     return AnswerSentence(text=text, citations=(Citation(n=1, evidence_id="p1", quote=text, support=1.0),))
 
 
+def test_each_thing_that_a_question_names_gets_its_row() -> None:
+    question = "What tension is allowed for class B and for class C seams?"
+    rows = "Class: A; Decision: full tension\nClass: B; Decision: 80 % of it\nClass: C; Decision: 60 % of it"
+    text = "The leader decides whether a seam of class B or class C may run at less tension. Seams have no holes."
+    answer = _texts(extract(search_result(question, text, rows), question))
+    assert {"Class: B; Decision: 80 % of it", "Class: C; Decision: 60 % of it"} <= set(answer)
+
+
+def test_an_instruction_of_running_text_brings_the_ones_beside_it() -> None:
+    question = "How do I measure the play of the teeth?"
+    text = (
+        "The play of the teeth lets them hammer. Block the output shaft and put a dial gauge to the wheel. "
+        "Measure the play of the teeth at four places. The wheel is of steel."
+    )
+    answer = _texts(extract(search_result(question, text), question))
+    assert "Block the output shaft and put a dial gauge to the wheel." in answer
+
+
+def test_the_second_best_sentence_is_given_before_neighbours_of_the_best() -> None:
+    question = "Why was the coil with the soft core wound without tension?"
+    first = (
+        "The coil is wound with tension because a soft core collapses. Strip is thin. Rolls hold the tail. "
+        "The motor turns the mandrel."
+    )
+    second = "Cause: The coil with the soft core was wound without tension since an update had reset it."
+    tight = ExtractSettings(selection=SelectionSettings(max_words=40))
+    assert second in _texts(extract(search_result(question, first, second), question, tight))
+
+
 def test_a_generated_answer_beside_the_point_is_completed_by_the_best_sentence() -> None:
     question = "How tight do the casing bolts have to be?"
     result = search_result(question, "The casing bolts hold both halves of the casing. The casing bolts take 85 Nm.")

@@ -46,3 +46,13 @@ def test_a_word_for_a_quantity_without_a_verb_asks_for_its_value() -> None:
 def test_a_question_about_a_document_is_known() -> None:
     assert read_question("What does this manual cover?").document
     assert not read_question("What does the pump do?").document
+
+
+def test_a_question_of_two_parts_asks_for_the_values_of_both() -> None:
+    kind = read_question("How often is it greased, and how tight are its bolts?")
+    assert kind.units == {"time", "torque"}
+
+
+def test_a_procedure_is_asked_for_beside_a_value() -> None:
+    assert read_question("How do I measure the play? How many places?").steps
+    assert not read_question("How tight are the bolts?").steps

@@ -69,3 +69,18 @@ def test_quantities_are_told_by_what_they_measure() -> None:
 def test_a_sentence_shows_its_form(text: str, flag: str) -> None:
     assert getattr(traits(text), flag)
     assert not getattr(traits("The valve VX-7 is closed by hand."), flag)
+
+
+def test_what_follows_the_best_passage_in_its_section_counts_almost_as_it_does() -> None:
+    question = "How is the seal fitted?"
+    texts = ("The seal is fitted dry.", "Fit it with care.", "It is fitted in the shop.")
+    together = search_result(question, *texts, sections=("Seal", "Other", "Seal"))
+    apart = search_result(question, *texts, sections=("Seal", "Other", "Third"))
+    scores = [{r.evidence: r.score for r in rank_sentences(result, question)} for result in (together, apart)]
+    assert scores[0][3] > scores[1][3]
+
+
+def test_a_letter_names_a_class_as_a_code_names_a_fault() -> None:
+    assert "#b" in term_keys("seams of class B")
+    assert "#b" in term_keys("Class: B; Decision: release")
+    assert not {key for key in term_keys("a current of 5 A") if key == "#a"}
