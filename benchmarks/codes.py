@@ -1,9 +1,11 @@
 """Codes find their place: every code that a corpus defines is asked for, and the first passage must define it.
 
-    python -m benchmarks.codes --store .lineside/store         alarm codes in the tables of a release
-    python -m benchmarks.codes --gcodes ../shared/data/marlin  codes in the front matter of Markdown pages
+    python -m benchmarks.codes --store .lineside/store              codes in the tables of a release
+    python -m benchmarks.codes --gcodes ../shared/data/marlin       codes in the front matter of Markdown pages
+    python -m benchmarks.codes --headings ../shared/data/linuxcnc   codes that headings begin with
 
-`--gcodes` indexes the folder first, with the settings of production, into `$LINESIDE_HOME/bench/codes`.
+A table defines codes where its first column is headed as codes, alarms, errors or faults are. Folders are indexed
+first, with the settings of production, into `$LINESIDE_HOME/bench/codes-NAME`, unless they are there already.
 """
 
 from __future__ import annotations
@@ -11,33 +13,72 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from index_builder.build import build_release
 from index_builder.settings import ModelSettings
 from lineside.encoders import Runtime, load_text_encoder
+from lineside.errors import NotFound
 from lineside.local import lineside_home
 from lineside.releases import Catalogue
 from lineside.schema import Evidence
 from lineside.search import ReleaseIndex, SearchQuery
 
-_DEFINED = re.compile(r"\bCode: ([A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+);")
+# A line of a table as `ingest.builder.row_line` writes it: the first column's name, what stands there, the rest.
+_ROW = re.compile(
+    r"^((?:[\w/-]+ )?(?:code|alarm|error|fault|warning)(?: (?:code|no\.?|number|id))?): ([^;]{1,24});", re.I
+)
+_CODE = re.compile(r"(?=[\w./-]*\d)[A-Za-z0-9]+(?:[-./][A-Za-z0-9]+)*")
 _FRONT_MATTER = re.compile(r"^codes:\s*\[(.*?)\]", re.MULTILINE)
+# "G92 Coordinate System Offset", "M3, M4, M5 Spindle Control", "M98 and M99", "G17 - G19.1 Plane Select".
+_HEADED = re.compile(
+    r"[A-Z]{1,4}-?\d+(?:\.\d+)*(?:(?:\s*[,/-]\s*|\s+(?:and|or|to)\s+|\s+)[A-Z]{1,4}-?\d+(?:\.\d+)*)*(?!\w)"
+)
+_HEADED_CODE = re.compile(r"[A-Z]{1,4}-?\d+(?:\.\d+)*")
 _QUESTIONS = ("What does {} do?", "What does {} mean?", "{} on the panel, what should I do?")
 
 Defines = Callable[[Evidence], bool]
 
 
+def rows_of_codes(text: str) -> Iterator[tuple[str, str]]:
+    """(code, the row's beginning) for each row of a table of codes in the text."""
+    for line in text.splitlines():
+        found = _ROW.match(line.strip())
+        if found and _CODE.fullmatch(found[2].strip()):
+            yield found[2].strip(), found[0]
+
+
+def codes_of_heading(heading: str) -> list[str]:
+    """The codes that a heading begins with."""
+    found = _HEADED.match(heading)
+    return _HEADED_CODE.findall(found[0]) if found else []
+
+
 def defined_in_tables(index: ReleaseIndex) -> dict[str, Defines]:
-    """Codes of the release's tables; a passage defines one where it holds the code's row."""
-    codes = {
-        code
-        for shard in index.shards
-        for text in shard.rows.column("text").to_pylist()
-        for code in _DEFINED.findall(text or "")
+    """Codes of the release's tables; a passage defines one where it holds a row of the code."""
+    rows: dict[str, set[str]] = {}
+    for shard in index.shards:
+        for text in shard.rows.column("text").to_pylist():
+            for code, row in rows_of_codes(text or ""):
+                rows.setdefault(code, set()).add(row)
+    return {
+        code: lambda found, own=own: any(row in found.text for row in own)  # type: ignore[misc]
+        for code, own in sorted(rows.items())
     }
-    return {code: lambda found, row=f"Code: {code};": row in found.text for code in sorted(codes)}  # type: ignore[misc]
+
+
+def defined_in_headings(index: ReleaseIndex) -> dict[str, Defines]:
+    """Codes that headings of the release begin with; a passage defines one where it lies below such a heading."""
+    codes: set[str] = set()
+    for document_id in dict.fromkeys(document_id for _, document_id in index.passages()):
+        codes.update(
+            code for section in index.document(document_id).sections for code in codes_of_heading(section.title)
+        )
+    return {
+        code: lambda found, code=code: any(code in codes_of_heading(heading) for heading in found.section_path)  # type: ignore[misc]
+        for code in sorted(codes)
+    }
 
 
 def defined_in_front_matter(folder: Path) -> dict[str, Defines]:
@@ -73,22 +114,39 @@ def ask(index: ReleaseIndex, defines: Mapping[str, Defines], models: Path) -> bo
     return reached
 
 
+def _indexed(folder: Path, models: Path, again: bool) -> Catalogue:
+    """The folder's release, built unless it is there."""
+    catalogue = Catalogue(lineside_home() / "bench" / f"codes-{folder.resolve().name}")
+    try:
+        catalogue.current()
+        build = again
+    except NotFound:
+        build = True
+    if build:
+        build_release(folder, catalogue, ModelSettings(folder=models / "minilm"), None, progress=print)
+    return catalogue
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--store", type=Path, help="folder of a catalogue")
+    chosen.add_argument("--tables", type=Path, help="folder of documents with tables of codes")
     chosen.add_argument("--gcodes", type=Path, help="folder of Markdown pages with codes in their front matter")
+    chosen.add_argument("--headings", type=Path, help="folder of documents whose headings begin with codes")
+    parser.add_argument("--again", action="store_true", help="index the folder even if it was indexed before")
     options = parser.parse_args()
     models = lineside_home() / "models"
-    store = options.store or lineside_home() / "bench" / "codes"
-    catalogue = Catalogue(store)
-    if options.gcodes:
-        build_release(options.gcodes, catalogue, ModelSettings(folder=models / "minilm"), None, progress=print)
+    folder = options.gcodes or options.headings or options.tables
+    catalogue = _indexed(folder, models, options.again) if folder else Catalogue(options.store)
     release = catalogue.current()
     index = ReleaseIndex.open(catalogue.paths(release), release.number)
-    defines = defined_in_front_matter(options.gcodes) if options.gcodes else defined_in_tables(index)
+    if options.gcodes:
+        defines = defined_in_front_matter(options.gcodes)
+    else:
+        defines = defined_in_headings(index) if options.headings else defined_in_tables(index)
     if not defines:
-        print(f"no codes are defined in {options.gcodes or options.store}", file=sys.stderr)
+        print(f"no codes are defined in {folder or options.store}", file=sys.stderr)
         return 2
     return 0 if ask(index, defines, models) else 1
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,13 @@ from lineside.objects import open_store
 from lineside.releases import Catalogue
 from lineside.runs import Run, runs
 
+SOURCES = "linuxcnc,marlin,pdf,demo"
 _TEXTUAL = (".md", ".adoc", ".html", ".txt")
+
+
+def source_folders(names: Sequence[str], data: Path, home: Path) -> dict[str, Path]:
+    """Where each source lies: the demo plant's below `home`, manuals below `data`."""
+    return {name: home / "demo" / "source" if name == "demo" else data / name for name in names}
 
 
 @contextmanager
@@ -188,7 +194,7 @@ def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--sources", default="linuxcnc,marlin,pdf,demo")
+    parser.add_argument("--sources", default=SOURCES)
     parser.add_argument("--sample", type=int, default=4_000, help="texts of the plain loop")
     parser.add_argument("--share", type=float, default=0.01, help="files that are changed")
     parser.add_argument("--kills", type=int, default=0)
@@ -196,7 +202,7 @@ def main() -> int:
     options = parser.parse_args()
     home = Path(os.environ.get("LINESIDE_HOME") or ".lineside").absolute()
     named = options.sources.split(",")
-    folders = {name: home / "demo" / "source" if name == "demo" else options.data / name for name in named}
+    folders = source_folders(named, options.data, home)
     absent = [str(folder) for folder in folders.values() if not folder.is_dir()]
     if absent:
         print(f"error: {', '.join(absent)} not there", file=sys.stderr)

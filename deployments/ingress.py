@@ -105,6 +105,7 @@ class Ingress:
             refused=searching.refused,
             outage=searching.outage,
             pinned=searching.pinned,
+            fault=searching.fault,
         )
 
     async def readiness(self) -> Readiness:

@@ -37,8 +37,8 @@ _PATIENCE = StoreLimits(connect_s=3, request_s=20, retries=2, retry_s=6)
 class SearchStatus:
     """What a search stage serves.
 
-    `refused` says why the wanted release is not served, `outage` why the store could not be asked, `pinned` which
-    release `user_config` asks for.
+    `refused` says why the wanted release is not served, `outage` why the store could not be asked, `fault` what went
+    wrong unforeseen while following, `pinned` which release `user_config` asks for.
     """
 
     release: int
@@ -48,6 +48,7 @@ class SearchStatus:
     refused: str | None = None
     outage: str | None = None
     pinned: int | None = None
+    fault: str | None = None
 
 
 class SearchStage:
@@ -112,6 +113,7 @@ class SearchStage:
             refused=following.refused,
             outage=following.outage,
             pinned=following.pinned,
+            fault=following.fault,
         )
 
     def _encode(self, questions: Sequence[str]) -> list[QuestionVectors]:

@@ -30,8 +30,9 @@ class Status:
     """What the application is doing now, for operators.
 
     `refused` says why the release that is current, or pinned, is not served; `outage` why the store of releases could
-    not be asked; `pinned` is the release that is served whatever is current. `generating` counts the replies in the
-    language model's engine, -1 where the engine does not say.
+    not be asked; `pinned` is the release that is served whatever is current; `fault` is an error that nobody foresaw
+    and that may keep new releases out: report it. `generating` counts the replies in the language model's engine, -1
+    where the engine does not say.
     """
 
     release: int
@@ -41,6 +42,7 @@ class Status:
     refused: str | None = None
     outage: str | None = None
     pinned: int | None = None
+    fault: str | None = None
 
 
 class Answers(Protocol):

@@ -38,6 +38,7 @@ log = structlog.get_logger("lineside.releases")
 HELD_FOR_CITATIONS = 2
 _RETRY_FIRST_S = 10.0
 _RETRY_MAX_S = 600.0
+_EARLIER_TRIED = 3  # releases before the current one that a first start tries when that cannot be used
 # What a release that cannot be used makes this package or a library raise.
 _UNUSABLE = (LinesideError, OSError, RuntimeError, ValueError, MemoryError)
 
@@ -46,8 +47,9 @@ _UNUSABLE = (LinesideError, OSError, RuntimeError, ValueError, MemoryError)
 class FollowerStatus:
     """What is served and why.
 
-    `refused` says why the wanted release is not served; `outage` why the store could not be asked; `held` are the
-    releases whose documents can be opened, `pinned` is the one that `pin` asked for.
+    `refused` says why the wanted release is not served; `outage` why the store could not be asked; `fault` what went
+    wrong that nobody foresaw, so that following may stand still; `held` are the releases whose documents can be opened,
+    `pinned` is the one that `pin` asked for.
     """
 
     release: int
@@ -55,6 +57,7 @@ class FollowerStatus:
     outage: str | None = None
     pinned: int | None = None
     held: tuple[int, ...] = ()
+    fault: str | None = None
 
 
 class _LastGood(BaseModel):
@@ -79,7 +82,8 @@ class ReleaseFollower:
         check: Callable[[ReleaseIndex], None] = lambda index: None,
         pin: int | None = None,
     ) -> None:
-        """Opens the wanted release; where that cannot be had, the last one that was in use on this machine.
+        """Opens the wanted release; where that cannot be had, the last one that was in use on this machine, or else
+        the one that a rollback would go to.
 
         Args:
             cache: where copies of shards are kept, and which release was good; None: nowhere, which a store in a
@@ -102,6 +106,7 @@ class ReleaseFollower:
         self._pin, self._poll_s = pin, 2.0
         self._refused: str | None = None
         self._outage: str | None = None
+        self._fault: str | None = None
         self._bad: tuple[int, float, float] | None = None  # number, when to try again, seconds waited before
         self._index = self._first()
 
@@ -112,7 +117,8 @@ class ReleaseFollower:
 
     @property
     def status(self) -> FollowerStatus:
-        return FollowerStatus(self._index.release, self._refused, self._outage, self._pin, tuple(sorted(self._held)))
+        held = tuple(sorted(self._held))
+        return FollowerStatus(self._index.release, self._refused, self._outage, self._pin, held, self._fault)
 
     def configure(self, *, poll_s: float, pin: int | None) -> None:
         """Changes both at once; a running thread takes a new pin up immediately."""
@@ -195,23 +201,39 @@ class ReleaseFollower:
             release = self._wanted()
             index = self._load(release)
         except _UNUSABLE as error:
-            last = self._last_good()
-            if last is None:
-                raise
-            try:
-                index = self._load(last)
-            except _UNUSABLE:
-                raise error from None
+            index = self._first_of_others(error)
             if isinstance(error, StoreUnavailable):
                 self._outage = str(error)
             else:
                 self._refused = str(error)
-            log.error("serving_last_good_release", release=last.number, reason=str(error))
+            log.error("serving_earlier_release", release=index.release, reason=str(error))
             self._hold(index)
             return index
         self._remember(release)
         self._hold(index)
         return index
+
+    def _first_of_others(self, reason: Exception) -> ReleaseIndex:
+        """The first of the releases before that can be used; raises `reason` where none can."""
+        for release in self._others():
+            try:
+                return self._load(release)
+            except _UNUSABLE as error:
+                log.warning("earlier_release_unusable", release=release.number, reason=str(error))
+        raise reason
+
+    def _others(self) -> Iterator[Release]:
+        """The last release that was in use on this machine, then those that a rollback would go to."""
+        last = self._last_good()
+        if last is not None:
+            yield last
+        try:
+            numbers = self._catalogue.pointer().active_before()
+            for number in numbers[:_EARLIER_TRIED]:
+                if last is None or number != last.number:
+                    yield self._catalogue.get(number)
+        except LinesideError as error:  # no store, or one without them
+            log.warning("earlier_releases_unknown", reason=str(error))
 
     def _follow(self) -> None:
         while True:
@@ -221,8 +243,13 @@ class ReleaseFollower:
                 return
             try:
                 self._step()
-            except Exception:
-                log.exception("following_failed", serving=self._index.release)
+            except Exception as error:  # a defect: serving goes on, and an operator is told, for nothing may change now
+                fault = f"{type(error).__name__}: {error}"
+                if fault != self._fault:
+                    log.exception("following_failed", serving=self._index.release)
+                self._fault = fault
+            else:
+                self._fault = None
 
     def _step(self) -> None:
         """One look at the catalogue. A release that was refused is tried again ever more seldom."""

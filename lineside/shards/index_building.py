@@ -1,14 +1,14 @@
 """Builds a vector index that fits a memory budget and reaches a recall bar, and measures what effort buys.
 
 Vectors are read in blocks and by sample, never as a whole, so that a memory-mapped array larger than memory can be
-indexed. One thread gives the same bytes for the same vectors.
+indexed: what is held is the index itself, `train_rows_max` rows, and a block. One thread gives the same bytes for the
+same vectors.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, cast
 
 import faiss
@@ -16,17 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineside.errors import ConfigurationError
+from lineside.shards.coarse_lists import CoarseLists, choose_lists, train_centroids
+from lineside.shards.held_out_queries import RECALL_AT, HeldOut, blocks, hold_out, sample
 from lineside.shards.index_candidates import Candidate, Effort, candidates
 from lineside.shards.manifest import EffortCurve, EffortPoint
 from lineside.shards.settings import VectorIndexSettings
 from lineside.shards.vector_index import EXACT, VectorIndex, faiss_threads
 
 Vectors = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
-RECALL_AT = 10
-_BLOCK_ROWS = 16_384
-_CLUSTERING_ROUNDS = 10  # more change recall by less than its error
+_CODES_TRAIN_ROWS = 65_536  # product and scalar quantisers need no more
 _TIMED_QUERIES = 200
 _PROBED_SHARE = 16  # an inverted file of which more than one list in 16 is probed is compared with a graph
 _GAIN_MIN = 0.001  # recall that a dearer effort must add to be a point of the curve
@@ -60,14 +59,17 @@ def build_vector_index(
         return VectorIndex(flat, EXACT), EXACT
     budget = np.inf if settings.memory_budget_mib is None else settings.memory_budget_mib * 2**20
     with faiss_threads(settings.threads):
-        held_out = _held_out(vectors, settings, queries)
+        held_out = hold_out(vectors, settings, queries)
+        coarse = choose_lists(vectors, settings, held_out, budget)
         best, missed = 0.0, 0.0
         found: tuple[float, VectorIndex] | None = None
-        for candidate in candidates(n, d):
+        for candidate in candidates(n, d, 0 if coarse is None else coarse.lists):
             if candidate.bytes > budget or candidate.precision <= missed or (found and not candidate.graph):
                 continue
-            index = train_index(candidate, vectors, settings)
-            curve, reached = _measure(index, candidate, vectors, held_out, settings.recall_bar)
+            if coarse is not None and candidate.lists and coarse.shares[-1] < settings.recall_bar:
+                continue  # the neighbours are not in the lists: no code finds them there
+            index = train_index(candidate, vectors, settings, coarse)
+            curve, reached = _measure(index, candidate, vectors, held_out, settings.recall_bar, coarse)
             if reached:
                 index.curve = curve
                 default = curve.default
@@ -87,83 +89,37 @@ def build_vector_index(
     )
 
 
-def train_index(candidate: Candidate, vectors: Vectors, settings: VectorIndexSettings) -> VectorIndex:
-    """The candidate trained on a sample and filled block by block, with no curve yet."""
+def train_index(
+    candidate: Candidate, vectors: Vectors, settings: VectorIndexSettings, coarse: CoarseLists | None = None
+) -> VectorIndex:
+    """The candidate trained on a sample and filled block by block, with no curve yet.
+
+    `coarse`: centroids of its lists, where they are known already.
+    """
     index = faiss.index_factory(vectors.shape[1], candidate.factory, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
         if candidate.lists:
-            clustering = faiss.extract_index_ivf(index.base_index if candidate.refined else index).cp
-            clustering.niter, clustering.seed = _CLUSTERING_ROUNDS, settings.seed
-        rng = np.random.default_rng(settings.seed)
-        index.train(_sample(vectors, settings.train_rows_max, rng)[1])
+            centroids = train_centroids(vectors, candidate.lists, settings) if coarse is None else coarse.centroids
+            inverted = faiss.extract_index_ivf(index.base_index if candidate.refined else index)
+            inverted.quantizer.add(centroids)  # FAISS trains no quantiser that is filled
+        count = min(settings.train_rows_max, _CODES_TRAIN_ROWS)
+        index.train(sample(vectors, count, np.random.default_rng(settings.seed))[1])
     _add(index, vectors)
     return VectorIndex(index)
 
 
 def _add(index: Any, vectors: Vectors) -> None:
-    for _, block in _blocks(vectors):
+    for _, block in blocks(vectors):
         index.add(block)
 
 
-def _blocks(vectors: Vectors) -> Iterator[tuple[int, Vectors]]:
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        yield start, np.ascontiguousarray(vectors[start : start + _BLOCK_ROWS], np.float32)
-
-
-def _sample(vectors: Vectors, count: int, rng: np.random.Generator) -> tuple[Ids, Vectors]:
-    """Up to `count` distinct rows, ascending, with their vectors."""
-    chosen = np.sort(rng.choice(len(vectors), min(count, len(vectors)), replace=False))
-    return chosen, np.ascontiguousarray(vectors[chosen], np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldOut:
-    """Queries (q, d) of one kind, the row that each must not find (-1: none), and what is a good find.
-
-    `enough`: (q,) exact score of the 10th best row, or of the last where there are fewer than ten: `wanted` rows.
-    """
-
-    queries: Vectors
-    own: Ids
-    enough: Vectors
-    wanted: int
-
-
-def _held_out(vectors: Vectors, settings: VectorIndexSettings, queries: Vectors | None) -> list[_HeldOut]:
-    rng = np.random.default_rng(settings.seed + 1)
-    count = settings.held_out_queries
-    own, rows = _sample(vectors, count, rng)
-    noise = rng.standard_normal(rows.shape, np.float32)
-    disturbed = rows + np.float32(0.75) * noise / np.linalg.norm(noise, axis=1, keepdims=True)
-    disturbed /= np.linalg.norm(disturbed, axis=1, keepdims=True)
-    kinds = [(rows, own), (disturbed, np.full(len(rows), -1, np.int64))]
-    if queries is not None and len(queries):
-        given = _sample(queries, count, rng)[1]
-        kinds.append((given, np.full(len(given), -1, np.int64)))
-    best = _best_scores(vectors, np.concatenate([q for q, _ in kinds]), np.concatenate([o for _, o in kinds]))
-    held_out, start = [], 0
-    for asked, not_found in kinds:
-        wanted = min(RECALL_AT, len(vectors) - int(not_found[0] >= 0))
-        held_out.append(_HeldOut(asked, not_found, best[start : start + len(asked), wanted - 1], wanted))
-        start += len(asked)
-    return held_out
-
-
-def _best_scores(vectors: Vectors, queries: Vectors, own: Ids) -> Vectors:
-    """The exact scores (q, 10) of the best rows of each query, its own row left out."""
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    best = np.full((len(queries), RECALL_AT), -np.inf, np.float32)
-    for start, block in _blocks(vectors):
-        flat.reset()
-        flat.add(block)
-        scores, ids = flat.search(queries, RECALL_AT + 1)
-        scores[(ids < 0) | (ids + start == own[:, None])] = -np.inf
-        best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, :RECALL_AT]
-    return best
-
-
 def _measure(
-    searched: VectorIndex, candidate: Candidate, vectors: Vectors, held_out: Sequence[_HeldOut], bar: float
+    searched: VectorIndex,
+    candidate: Candidate,
+    vectors: Vectors,
+    held_out: Sequence[HeldOut],
+    bar: float,
+    coarse: CoarseLists | None,
 ) -> tuple[EffortCurve, bool]:
     """The efforts that are worth their expected cost, and whether the last of them reaches the bar.
 
@@ -174,6 +130,8 @@ def _measure(
     for effort in candidate.efforts():
         if efforts and candidate.cost(effort) > _HOPELESS * candidate.cost(efforts[-1]):
             break
+        if candidate.lists and coarse is not None and recalls and coarse.share(effort.probes) < recalls[-1] + _GAIN_MIN:
+            continue  # more is not in so few lists
         point = EffortPoint(effort=effort.probes, rescored=effort.rescored, recall=0, ms=0)
         shares = [_found(searched, kind, point, vectors) for kind in held_out]
         recall = min(float(s.mean()) for s in shares)
@@ -202,7 +160,7 @@ def _measure(
     return curve, bool(reaching)
 
 
-def _found(index: VectorIndex, kind: _HeldOut, point: EffortPoint, vectors: Vectors) -> Vectors:
+def _found(index: VectorIndex, kind: HeldOut, point: EffortPoint, vectors: Vectors) -> Vectors:
     """The share (q,) of each query's ten best that is found; a row that is as good as the tenth counts as one."""
     _, ids = index.search(kind.queries, RECALL_AT + 1, point)
     ids[ids == kind.own[:, None]] = -1

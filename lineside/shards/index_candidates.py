@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_TRAIN_ROWS_PER_LIST = 30  # fewer give poor centroids
+TRAIN_ROWS_PER_LIST = 30  # fewer give poor centroids
 _PROBES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
 _EFS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 512)
 _RESCORED = (20, 30, 40, 50, 60, 80, 120, 160, 320)
@@ -81,11 +81,28 @@ class Candidate:
         return self.n * row
 
 
-def candidates(n: int, d: int) -> tuple[Candidate, ...]:
-    """Kinds of index for (n, d) vectors in the order in which they are tried."""
-    lists = 1 << max(6, round(np.log2(2 * np.sqrt(n))))
+def list_counts(n: int, d: int, train_rows_max: int) -> tuple[int, ...]:
+    """How many lists an inverted file of (n, d) vectors may have, in the order in which they are tried.
+
+    Two and eight times the root of the number of rows, as far as there are rows to train them; none where there are too
+    few rows, or where sub-codes do not divide the dimensions.
+    """
+    if d % 8:
+        return ()
+    first = 1 << max(6, round(np.log2(2 * np.sqrt(n))))
+    trained = min(n, train_rows_max)
+    return tuple(lists for lists in (first, 4 * first) if trained >= TRAIN_ROWS_PER_LIST * lists)
+
+
+def candidates(n: int, d: int, lists: int | None = None) -> tuple[Candidate, ...]:
+    """Kinds of index for (n, d) vectors in the order in which they are tried.
+
+    `lists`: of inverted files; the first of `list_counts` by default, 0 for none.
+    """
+    if lists is None:
+        lists = next(iter(list_counts(n, d, n)), 0)
     found: list[Candidate] = []
-    if n >= _TRAIN_ROWS_PER_LIST * lists and d % 8 == 0:
+    if lists:
         quarter, eighth = d // 4, d // 8
 
         def two_stage(m: int, refinement: str, code_bytes: float, precision: float) -> Candidate:

@@ -19,9 +19,9 @@ class VectorIndexSettings(BaseModel):
     recall_bar: float = Field(0.98, gt=0, le=1, description="recall@10 that a published index must have")
     held_out_queries: int = Field(500, ge=16, le=10_000, description="queries of each kind that recall is measured on")
     train_rows_max: int = Field(
-        65_536,
+        262_144,
         ge=1_024,
-        description="rows that coarse and product quantisers are trained on",
+        description="rows that centroids and codes are trained on; they are held in memory meanwhile",
     )
     threads: int = Field(
         1,

@@ -189,7 +189,50 @@ def test_a_start_with_a_damaged_release_takes_the_last_good_one_and_says_so(
     assert again.status.refused is None
 
 
-def test_a_first_start_with_a_damaged_release_fails(store: ObjectStore, follow: Follow, build: Build) -> None:
+def test_a_first_start_with_a_damaged_release_takes_the_one_before_and_says_so(
+    store: ObjectStore, follow: Follow, build: Build
+) -> None:
+    publish(store, build("drive", 1))
+    damage(store, publish(store, build("drive", 2)))
+    follower = follow()
+    assert follower.index.release == 1
+    assert "documents.arrow" in (follower.status.refused or "")
+
+
+def test_a_first_start_on_a_damaged_release_still_takes_up_the_pin_that_comes_after(
+    store: ObjectStore, follow: Follow, build: Build
+) -> None:
+    for n in (1, 2):
+        publish(store, build("drive", n))
+    damage(store, publish(store, build("drive", 3)))
+    follower = follow()
+    follower.configure(poll_s=60, pin=1)
+    follower.settle()
+    assert follower.index.release == 1
+    assert follower.status.refused is None
+
+
+def test_an_error_that_nobody_foresaw_is_in_the_status_until_following_goes_on(
+    store: ObjectStore, follow: Follow, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, build("drive", 1))
+    follower = follow()
+
+    def defect() -> None:
+        raise TypeError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(follower, "_step", defect)
+        follower.configure(poll_s=0.02, pin=None)
+        follower.start()
+        wait_until(lambda: follower.status.fault == "TypeError: a defect")
+        assert "1 mm" in says(follower.index, "drive")
+    publish(store, build("drive", 2))
+    wait_until(lambda: follower.index.release == 2)
+    wait_until(lambda: follower.status.fault is None)
+
+
+def test_a_first_start_where_every_release_is_damaged_fails(store: ObjectStore, follow: Follow, build: Build) -> None:
     damage(store, publish(store, build("drive")))
     with pytest.raises(DataError, match=r"documents\.arrow"):
         follow()
