@@ -22,8 +22,6 @@ from ingest.source import Resolve, SourceFile, family_of
 from lineside.documents import Document
 from lineside.errors import ParseError
 
-PARSER_VERSION = 1  # raise when the same file would give a different document
-
 _MARKDOWN = frozenset({".md", ".markdown"})
 _ASCIIDOC = frozenset({".adoc", ".asciidoc", ".asc"})
 _HTML = frozenset({".html", ".htm", ".xhtml"})
