@@ -1,18 +1,14 @@
-"""The whole application in one process, without Ray: what a gateway, a notebook and the evaluation answer with."""
+"""The whole application in one process, without Ray: what a notebook and the evaluation answer with."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from PIL import Image
-
 from lineside.answering.pipeline import Answerer
 from lineside.answering.settings import AnsweringSettings
-from lineside.answering.stages import Generate, QuestionVectors, Stages
-from lineside.batching import MicroBatcher
+from lineside.answering.stages import Stages
 from lineside.documents import Document
 from lineside.encoders import (
     ImageLimits,
@@ -22,16 +18,14 @@ from lineside.encoders import (
     TextEncoder,
     load_joint_encoder,
     load_text_encoder,
-    read_image,
 )
-from lineside.errors import ConfigurationError, NotFound, RequestError, Unavailable
-from lineside.generation import Generator, Message, Sampling
+from lineside.generation import Generator
+from lineside.local_stages import LocalEncoders, LocalSearch, local_stages
 from lineside.objects import open_store
 from lineside.releases import Catalogue
 from lineside.releases.follower import ReleaseFollower
 from lineside.releases.settings import CacheSettings
 from lineside.search import ReleaseIndex, SearchSettings
-from lineside.search.contract import SearchQuery, SearchResult, Vector
 from lineside.shards.images import StoredImage
 
 
@@ -72,25 +66,14 @@ class LocalApplication:
             ConfigurationError: the release was made with other encoders than these.
             DataError: the catalogue or a shard is damaged.
         """
-        self._text, self._joint, self._generator = text, joint, generator
-        self._questions = QuestionEncoder(text, joint)
-        self._limits = limits
-        self.releases = ReleaseFollower(
-            catalogue,
-            search,
-            cache=cache,
-            check=lambda index: check_fingerprints(index, text, joint),
+        self._generator = generator
+        fingerprints = {"text": text.fingerprint} | ({} if joint is None else {"joint": joint.fingerprint})
+        self._encoders = LocalEncoders(
+            QuestionEncoder(text, joint), joint, fingerprints, limits=limits, max_batch=max_batch
         )
-        self._warm_up()
-        self._text_batches: MicroBatcher[str, QuestionVectors] = MicroBatcher(
-            self._encode_questions, max_batch=max_batch, name="text"
-        )
-        self._image_batches: MicroBatcher[bytes, Vector] = MicroBatcher(
-            self._encode_images, max_batch=max_batch, name="image"
-        )
-        self._search_batches: MicroBatcher[SearchQuery, SearchResult] = MicroBatcher(
-            self._search, max_batch=max_batch, name="search"
-        )
+        self.releases = ReleaseFollower(catalogue, search, cache=cache, check=self._encoders.check)
+        self._encoders.warm_up()
+        self._searching = LocalSearch(lambda: self.releases.index, max_batch=max_batch)
         self.answerer = Answerer(self.stages, answering)
 
     @classmethod
@@ -125,12 +108,7 @@ class LocalApplication:
     @property
     def stages(self) -> Stages:
         """The stages for an `Answerer`."""
-        return Stages(
-            encode_text=self._text_batches.submit,
-            encode_image=self._image_batches.submit,
-            search=self._search_batches.submit,
-            generate=None if self._generator is None else _generate_with(self._generator),
-        )
+        return local_stages(self._encoders, self._searching.search, self._generator)
 
     @property
     def index(self) -> ReleaseIndex:
@@ -158,8 +136,8 @@ class LocalApplication:
     def close(self) -> None:
         """Ends the threads and the language model."""
         self.releases.stop()
-        for batcher in (self._text_batches, self._image_batches, self._search_batches):
-            batcher.close()
+        self._encoders.close()
+        self._searching.close()
         if self._generator is not None:
             self._generator.close()
 
@@ -170,67 +148,3 @@ class LocalApplication:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _warm_up(self) -> None:
-        """Compiles the encoders now, not while the first client waits."""
-        self._questions.encode(["ready?"])
-        if self._joint is not None:
-            self._joint.encode_images([Image.new("RGB", (self._joint.image_side, self._joint.image_side))])
-
-    def _encode_questions(self, questions: Sequence[str]) -> list[QuestionVectors]:
-        text, joint = self._questions.encode(questions)
-        return [QuestionVectors(row, None if joint is None else joint[i]) for i, row in enumerate(text)]
-
-    def _encode_images(self, images: Sequence[bytes]) -> list[Vector | BaseException]:
-        """An image that cannot be read fails alone, not the batch it came in."""
-        if self._joint is None:
-            return [Unavailable("no image encoder is configured")] * len(images)
-        pixels: list[Image.Image] = []
-        places: list[int] = []
-        refused: dict[int, RequestError] = {}
-        for place, data in enumerate(images):
-            try:
-                pixels.append(read_image(data, self._limits, wanted_side=self._joint.image_side))
-                places.append(place)
-            except RequestError as error:
-                refused[place] = error
-        rows = dict(zip(places, self._joint.encode_images(pixels), strict=True)) if pixels else {}
-        return [refused[place] if place in refused else rows[place] for place in range(len(images))]
-
-    def _search(self, queries: Sequence[SearchQuery]) -> list[SearchResult | BaseException]:
-        """A family that the release does not have is the caller's to mend."""
-        index = self.releases.index  # one release for the whole batch, whatever is swapped in meanwhile
-        known = [q for q in queries if q.family is None or q.family in index.families]
-        results = iter(index.search_batch(known, waiting=self._search_batches.waiting) if known else ())
-        return [
-            next(results) if q.family is None or q.family in index.families else _unknown_family(q.family, index)
-            for q in queries
-        ]
-
-
-def check_fingerprints(index: ReleaseIndex, text: TextEncoder, joint: JointEncoder | None) -> None:
-    """Whether questions can be compared with the release: vectors of different models must never meet.
-
-    Raises:
-        ConfigurationError: an encoder is not the one that made the release.
-    """
-    for space, encoder in (("text", text), ("joint", joint)):
-        made_by = index.fingerprints.get(space, "")
-        if encoder is not None and encoder.fingerprint != made_by:
-            raise ConfigurationError(
-                f"release {index.release} was made with {space} encoder {made_by or '(none)'}, the configured one is "
-                f"{encoder.fingerprint}: build a release with this model, or configure the model that made it"
-            )
-
-
-def _generate_with(generator: Generator) -> Generate:
-    def generate(
-        messages: tuple[Message, ...], sampling: Sampling, request_id: str, deadline_ms: float
-    ) -> AsyncGenerator[str]:
-        return generator.stream(messages, sampling, request_id=request_id, deadline_ms=deadline_ms)
-
-    return generate
-
-
-def _unknown_family(family: str, index: ReleaseIndex) -> NotFound:
-    return NotFound(f"no family {family!r} in release {index.release}; it has {', '.join(index.families)}")

@@ -14,7 +14,8 @@ from index_builder.build import build_release
 from index_builder.settings import ModelSettings
 from lineside.encoders import TextEncoder, load_text_encoder
 from lineside.errors import ConfigurationError, NotFound
-from lineside.local import LocalApplication, check_fingerprints
+from lineside.local import LocalApplication
+from lineside.local_stages import LocalEncoders
 from lineside.releases import Catalogue
 from lineside.schema import Answer, AnswerRequest
 from tests.shards.knowledge import picture
@@ -119,9 +120,10 @@ def test_encoders_that_did_not_make_the_release_are_refused(catalogue: Catalogue
 
 
 def test_an_image_encoder_is_refused_where_the_release_has_no_image_vectors(application: LocalApplication) -> None:
-    joint: Any = SimpleNamespace(fingerprint="0123456789abcdef")
+    images: Any = SimpleNamespace()
+    encoders = LocalEncoders(images, images, application._encoders.fingerprints | {"joint": "0123456789abcdef"})
     with pytest.raises(ConfigurationError, match=r"joint encoder \(none\)"):
-        check_fingerprints(application.index, application._text, joint)
+        encoders.check(application.index)
 
 
 def test_refresh_follows_the_catalogue_forward_and_back(
