@@ -13,17 +13,17 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from lineside.errors import DataError, IntegrityError, LinesideError, NotFound, StoreUnavailable
+from lineside.errors import DataError, IntegrityError, LinesideError, StoreUnavailable
 from lineside.releases.cache import ShardPlaces, places_for, store_name
 from lineside.releases.catalogue import Catalogue
+from lineside.releases.opened import cited_document, cited_image, warm_up
 from lineside.releases.records import MAX_RECORD_BYTES, Release, parse
 from lineside.releases.settings import CacheSettings
 
@@ -164,26 +164,11 @@ class ReleaseFollower:
         Raises:
             NotFound: there is no such document, or not in that version any more.
         """
-        found = None
-        for shard in self._shards_held():
-            if document_id in shard.document_ids:
-                document = shard.document(document_id)
-                if version in (None, document.version):
-                    return document
-                found = found or document
-        if version is None or found is None:
-            raise NotFound(f"no document {document_id} in release {self._index.release}")
-        raise NotFound(
-            f"version {version} of document {document_id} is not held any more, version {found.version} is: leave out "
-            "version= to see it"
-        )
+        return cited_document(self._shards_held(), self._index.release, document_id, version)
 
     def image(self, image_id: str) -> StoredImage:
         """A figure or a frame's thumbnail, of the latest release held that has it; raises NotFound."""
-        for shard in self._shards_held():
-            if image_id in shard:
-                return shard.image(image_id)
-        raise NotFound(f"no image {image_id} in release {self._index.release}")
+        return cited_image(self._shards_held(), self._index.release, image_id)
 
     def _shards_held(self) -> Iterator[Shard]:
         """Of the release in use, then of those before it, the latest first."""
@@ -300,7 +285,7 @@ class ReleaseFollower:
         shards = [self._open_shard(shard_id, release) for shard_id in dict.fromkeys(s.id for s in release.shards)]
         index = ReleaseIndex(shards, release.number, self._search)
         self._check(index)
-        _warm(index, shards)
+        warm_up(index)
         return index
 
     def _open_shard(self, shard_id: str, release: Release) -> Shard:
@@ -362,22 +347,3 @@ class ReleaseFollower:
         except (OSError, DataError):
             return None
         return found.release if found.store == self._catalogue.store.url else None
-
-
-def _warm(index: ReleaseIndex, shards: Sequence[Shard]) -> None:
-    """A question over everything, and one in every family: no client pays for what is built on demand."""
-    from lineside.search import SearchQuery
-
-    def vector(space: str) -> np.ndarray | None:
-        size = max(shard.manifest.dimensions[space] for shard in shards)
-        if not size:
-            return None
-        return np.full(size, 1 / np.sqrt(size), np.float32)
-
-    text, joint = vector("text"), vector("joint")
-    index.search_batch(
-        [
-            SearchQuery(text="warm up", family=family, text_vector=text, joint_text_vector=joint, image_vector=joint)
-            for family in (None, *index.families)
-        ]
-    )
