@@ -2,8 +2,19 @@
 
 from edge.sync.http import HttpSource
 from edge.sync.loop import SyncLoop
+from edge.sync.releases import OpenRelease
 from edge.sync.settings import SyncSettings, read_settings
 from edge.sync.source import Source
 from edge.sync.synchroniser import Health, Outcome, Synchroniser
 
-__all__ = ["Health", "HttpSource", "Outcome", "Source", "SyncLoop", "SyncSettings", "Synchroniser", "read_settings"]
+__all__ = [
+    "Health",
+    "HttpSource",
+    "OpenRelease",
+    "Outcome",
+    "Source",
+    "SyncLoop",
+    "SyncSettings",
+    "Synchroniser",
+    "read_settings",
+]

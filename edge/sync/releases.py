@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.canary import CANARIES
@@ -19,6 +20,16 @@ from edge.sync.state import Held, StateFile
 from edge.trust.records import index_path, model_path
 from lineside.errors import IntegrityError
 from lineside.shards import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRelease:
+    """A release of this gateway, its shards in memory. `models`: the folder of each model by name."""
+
+    publication: int
+    release: int
+    shards: tuple[Shard, ...]
+    models: dict[str, Path]
 
 
 class HeldReleases:
@@ -43,6 +54,15 @@ class HeldReleases:
 
     def models(self, held: Held) -> list[str]:
         return _names(held, "models/")
+
+    def shard_ids(self, held: Held) -> dict[str, str]:
+        """Of every family held. Raises IntegrityError where a document is missing or damaged."""
+        ids = {entry.family: entry.shard for entry in self._state.release(held).shards}
+        return {family: ids.get(family, "") for family in self.families(held)}
+
+    def describe(self, held: Held, shards: Iterable[Shard]) -> OpenRelease:
+        models = {model: self.model_folder(held, model) for model in self.models(held)}
+        return OpenRelease(held.publication, held.release, tuple(shards), models)
 
     def packs(self, held: Held) -> list[Pack]:
         """The packs of its shards, each once. Raises IntegrityError where an index is damaged."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import structlog
 from edge.canary import run_canaries
 from edge.pieces import GatewayIdentity, Pack
 from edge.sync.packs import PackStore
-from edge.sync.releases import HeldReleases
+from edge.sync.releases import HeldReleases, OpenRelease
 from edge.sync.settings import SyncSettings
 from edge.sync.source import Source, Throttle, open_source
 from edge.sync.state import Held, State, StateFile
@@ -42,6 +43,9 @@ from lineside.shards import Shard
 
 Status = Literal["unchanged", "applied", "unreachable", "refused", "failed"]
 Canary = Callable[[Shard, bytes], None]
+Accept = Callable[[OpenRelease], None]
+# What a release that cannot be used here makes this package or a library raise.
+_UNUSABLE = (LinesideError, RuntimeError, ValueError, LookupError, ArithmeticError)
 
 _log = structlog.get_logger(__name__)
 
@@ -81,8 +85,17 @@ class Synchroniser:
         *,
         source: Source | None = None,
         canary: Canary = run_canaries,
+        accept: Accept = lambda release: None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        """`accept` gets a release that is verified and answered its canary queries, before it becomes current.
+
+        What it raises (a LinesideError says why) keeps the release from being taken, and is an incident. A release
+        that is refused with a ConfigurationError is tried again after a restart: it may be the settings that are wrong.
+
+        Raises:
+            ConfigurationError: the key is another gateway's, or the root of trust cannot be read.
+        """
         if identity.gateway != settings.gateway:
             raise ConfigurationError(f"the key is that of gateway {identity.gateway}, not of {settings.gateway}")
         self.settings = settings
@@ -95,13 +108,15 @@ class Synchroniser:
         folder = settings.state
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._source = source or open_source(settings)
-        self._canary = canary
+        self._canary, self._accept = canary, accept
         self._throttle = Throttle(settings.link_share, settings.max_bytes_per_s, sleep=sleep)
         self._check_throttle = Throttle(1.0, settings.check_bytes_per_s, sleep=sleep)
         self._lock = threading.Lock()
         self._file = StateFile(folder, settings.gateway, identity.state_key)
         self._packs = PackStore(folder / "packs")
         self._held = HeldReleases(self._file, self._packs, folder / "models", identity)
+        self._alive: weakref.WeakValueDictionary[str, Shard] = weakref.WeakValueDictionary()
+        self._refused_here: dict[str, str] = {}
 
     def state(self) -> State:
         """What is held now. A state file that this gateway did not write is put aside: nothing is held then."""
@@ -149,8 +164,10 @@ class Synchroniser:
         self._report(outcome)
         return outcome
 
-    def open_shards(self) -> list[Shard]:
-        """The shards of the current release, decrypted into memory. Damaged ones are mended, or the backup's are given.
+    def open_release(self) -> OpenRelease:
+        """The current release, its shards decrypted into memory; one that is open still is not opened again.
+
+        Damaged shards are mended, or the backup is opened.
 
         Raises:
             NotReady: no release is held that can be opened.
@@ -160,7 +177,7 @@ class Synchroniser:
             if state.current is None:
                 break
             try:
-                return [shard for shard, _ in self._open(state.current)]
+                return self._held.describe(state.current, self._open_all(state.current))
             except DataError as error:
                 _log.error("release cannot be opened", release=state.current.release, reason=str(error))
                 if self.state().current == state.current:
@@ -231,8 +248,8 @@ class Synchroniser:
         attempt.publication = record.publication
         if record.publication < state.seen:
             raise IntegrityError(f"publication {record.publication} is older than {state.seen}, which was seen before")
-        if record_sha256 in state.rejected:
-            return "unchanged", f"publication {record.publication} failed here: {state.rejected[record_sha256]}"
+        if why := state.rejected.get(record_sha256) or self._refused_here.get(record_sha256):
+            return "unchanged", f"publication {record.publication} failed here: {why}"
         candidate = self._candidate(targets, record)
         if (
             state.current is not None
@@ -244,15 +261,33 @@ class Synchroniser:
         for model in self._held.models(candidate):
             if not self._held.model_folder(candidate, model).is_dir():
                 self._held.assemble_model(candidate, model)
-        for shard, canaries in self._open(candidate):
-            try:
-                self._canary(shard, canaries)
-            except (LinesideError, RuntimeError, ValueError, LookupError, ArithmeticError) as error:
-                reason = f"canary queries of {shard.family} fail: {error}"
-                self._file.save(self.state().with_rejected(record_sha256, reason))
-                return "failed", reason
+        if reason := self._try(candidate, record_sha256):
+            return "failed", reason
         self._switch(candidate)
         return "applied", ""
+
+    def _try(self, candidate: Held, record_sha256: str) -> str:
+        """Why a candidate cannot be used here; "" where it can. Raises IntegrityError where it cannot be opened."""
+        shards: list[Shard] = []
+        for family in self._held.families(candidate):
+            shard, canaries = self._open(candidate, family)  # anew: what lies on the disk is what is tried
+            try:
+                self._canary(shard, canaries)
+            except _UNUSABLE as error:
+                return self._reject(record_sha256, f"canary queries of {family} fail: {error}")
+            shards.append(self._alive.setdefault(shard.id, shard))
+        try:
+            self._accept(self._held.describe(candidate, shards))
+        except ConfigurationError as error:
+            self._refused_here[record_sha256] = str(error)
+            return str(error)
+        except _UNUSABLE as error:
+            return self._reject(record_sha256, str(error))
+        return ""
+
+    def _reject(self, record_sha256: str, reason: str) -> str:
+        self._file.save(self.state().with_rejected(record_sha256, reason))
+        return reason
 
     def _document(self, targets: VerifiedTargets, path: str) -> tuple[str, bytes]:
         """SHA-256 and content of a signed document: from this disk when it is there, else fetched and kept."""
@@ -320,9 +355,17 @@ class Synchroniser:
                 f"max_disk_mib allows {self.settings.max_disk_mib:g}"
             )
 
-    def _open(self, held: Held) -> Iterator[tuple[Shard, bytes]]:
-        limit = int(self.settings.max_shard_mib * 2**20)
-        return (self._held.open_shard(held, family, max_bytes=limit) for family in self._held.families(held))
+    def _open(self, held: Held, family: str) -> tuple[Shard, bytes]:
+        return self._held.open_shard(held, family, max_bytes=int(self.settings.max_shard_mib * 2**20))
+
+    def _open_all(self, held: Held) -> list[Shard]:
+        shards = []
+        for family, shard_id in self._held.shard_ids(held).items():
+            shard = self._alive.get(shard_id)
+            if shard is None:
+                shard = self._alive[shard_id] = self._open(held, family)[0]
+            shards.append(shard)
+        return shards
 
     def _switch(self, candidate: Held) -> None:
         state = self.state()

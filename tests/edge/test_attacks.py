@@ -40,7 +40,7 @@ def refused(gateway: Synchroniser, reason: str = "", status: str = "refused") ->
     said = [line for line in lines if line["event"] == f"update {status}"]
     assert [line["reason"] for line in said] == [outcome.reason]
     assert said[0]["release"] == outcome.release == 1
-    assert {shard.id for shard in gateway.open_shards()} == ids_of_first(gateway)
+    assert {shard.id for shard in gateway.open_release().shards} == ids_of_first(gateway)
     return outcome
 
 
@@ -48,7 +48,7 @@ def ids_of_first(gateway: Synchroniser) -> set[str]:
     state = gateway.state()
     assert state.current is not None
     assert state.current.publication == 1
-    return {shard.id for shard in gateway.open_shards()}
+    return {shard.id for shard in gateway.open_release().shards}
 
 
 def test_replayed_older_release(plant: Plant) -> None:
@@ -234,7 +234,7 @@ def test_revoked_gateway_cannot_open_what_is_published_after_it(plant: Plant) ->
 def test_families_of_others_are_not_opened(plant: Plant) -> None:
     gateway = plant.gateway("cell-2")
     gateway.update()
-    assert [shard.family for shard in gateway.open_shards()] == ["pump"]
+    assert [shard.family for shard in gateway.open_release().shards] == ["pump"]
     refusing = plant.gateway("cell-2", settings={"families": ("drive",)})
     assert "may not read drive" in refusing.update().reason
 
@@ -296,11 +296,11 @@ def test_bit_flip_anywhere(plant: Plant, tmp_path_factory: pytest.TempPathFactor
     content[place] ^= 1 << data.draw(st.integers(0, 7))
     plant.root = tmp_path_factory.mktemp("flip")
     gateway = holding_first(plant)
-    first, second = gateway.open_shards(), plant.shards
+    first, second = gateway.open_release().shards, plant.shards
     store = MemoryStore({**plant.store.objects, key: bytes(content)})
     gateway = plant.gateway(store=store)
     outcome = gateway.update()
-    ids = {shard.id for shard in gateway.open_shards()}
+    ids = {shard.id for shard in gateway.open_release().shards}
     if outcome.status == "applied":
         assert ids == {path.name for path in second.values()}
         assert key not in store.fetched or not key.startswith(("tuf/packs", "tuf/targets"))

@@ -235,7 +235,7 @@ def test_gateway_takes_a_release_over_http(plant: Plant, server: Server) -> None
     server.serve(plant.store)
     one = gateway(plant, server)
     assert one.update().status == "applied"
-    assert len(one.open_shards()) == 2
+    assert len(one.open_release().shards) == 2
 
 
 @pytest.mark.parametrize("part", ["timestamp", ".snapshot", ".shards", "2.root", "targets/shards", "packs/"])

@@ -84,7 +84,9 @@ def test_gateway_killed_while_it_updates_always_starts_on_a_complete_release(pla
             longest_s *= 0.6 if is_done else 1.5  # so that about half of the updates are cut short, on any machine
             last = state.current.publication
             expected = contents[state.current.release - 1]
-            assert {shard.id for shard in gateway.open_shards()} == {folder.name for folder in expected.values()}
+            assert {shard.id for shard in gateway.open_release().shards} == {
+                folder.name for folder in expected.values()
+            }
             assert gateway.check().damaged == 0
 
     assert switched

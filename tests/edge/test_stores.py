@@ -61,4 +61,4 @@ def test_gateway_follows_a_bucket_and_lives_without_it(
     assert (outcome.status, outcome.release) == ("applied", 2)
     server.stop()
     assert gateway.update().status == "unreachable"
-    assert {shard.id for shard in gateway.open_shards()} == {folder.name for folder in plant.shards.values()}
+    assert {shard.id for shard in gateway.open_release().shards} == {folder.name for folder in plant.shards.values()}

@@ -25,7 +25,7 @@ from tests.edge.plant import MemoryStore, Plant, unreachable
 
 
 def ids(gateway: Synchroniser) -> set[str]:
-    return {shard.id for shard in gateway.open_shards()}
+    return {shard.id for shard in gateway.open_release().shards}
 
 
 def published_ids(plant: Plant) -> set[str]:
@@ -56,7 +56,7 @@ def test_opened_shards_answer_like_the_published_ones(plant: Plant) -> None:
     gateway = plant.gateway()
     gateway.update()
     query = SearchQuery(text="bolt of part 7 of the pump", family="pump")
-    ours = ReleaseIndex(gateway.open_shards(), 2, SearchSettings()).search(query)
+    ours = ReleaseIndex(gateway.open_release().shards, 2, SearchSettings()).search(query)
     theirs = ReleaseIndex.open(list(plant.shards.values()), 2).search(query)
     assert ours.evidence == theirs.evidence
     assert ours.evidence
@@ -67,7 +67,7 @@ def test_opened_shards_hold_their_memory_as_long_as_they_are_used(plant: Plant) 
     gateway.update()
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
-    shard = next(shard for shard in gateway.open_shards() if shard.family == "pump")
+    shard = next(shard for shard in gateway.open_release().shards if shard.family == "pump")
     assert shard.image("pump-worn-0").data
     assert "bolt" in shard.document("pump-manual").text
     del shard
@@ -118,7 +118,7 @@ def test_gateway_that_gains_a_family_fetches_only_that(plant: Plant) -> None:
     published = plant.publish()
     assert published.new_epochs == ()
     gateway.update()
-    assert {shard.family for shard in gateway.open_shards()} == {"drive", "pump"}
+    assert {shard.family for shard in gateway.open_release().shards} == {"drive", "pump"}
 
 
 def test_models_come_whole_into_a_folder(plant: Plant, tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_damage_without_backup_and_network_is_said_and_mended_later(plant: Plant
     damage(plant, gateway)
     plant.store.before_get = unreachable
     with pytest.raises(NotReady):
-        gateway.open_shards()
+        gateway.open_release()
     plant.store.before_get = lambda key: None
     assert gateway.update().status == "applied"
     assert ids(gateway) == published_ids(plant)
@@ -363,7 +363,7 @@ def test_state_written_by_somebody_else_is_put_aside(plant: Plant) -> None:
     plant.store.before_get = unreachable
     gateway = plant.gateway()
     with pytest.raises(NotReady):
-        gateway.open_shards()
+        gateway.open_release()
     assert list(path.parent.glob("state.refused-*"))
     plant.store.before_get = lambda key: None
     assert gateway.update().status == "applied"
@@ -383,7 +383,8 @@ def test_state_of_another_gateway_is_put_aside(plant: Plant) -> None:
 def test_no_plain_text_in_the_store_or_on_the_gateways_disk(plant: Plant) -> None:
     gateway = plant.gateway()
     gateway.update()
-    gateway.open_shards()
+    opened = gateway.open_release()
+    assert opened.shards
     on_disk = [path.read_bytes() for path in (plant.root / "cell-1").rglob("*") if path.is_file()]
     secret = [b"clearance", b"bolt takes", b"A worn pump", b"ARROW1", b"NUMPY"]
     for data in (*on_disk, *plant.store.objects.values()):
