@@ -12,6 +12,8 @@ import typer
 from lineside.errors import LinesideError
 
 if TYPE_CHECKING:
+    from edge.gateway.settings import GatewaySettings
+    from edge.pieces import GatewayIdentity
     from edge.sync import Synchroniser
 
 edge = typer.Typer(no_args_is_help=True, help="A gateway: keeps its knowledge up to date and answers from it.")
@@ -21,6 +23,18 @@ Settings = Annotated[Path, typer.Argument(help="the gateway's settings", exists=
 @edge.callback()
 def about() -> None:
     """A gateway: keeps its knowledge up to date and answers from it."""
+
+
+@edge.command()
+def run(settings: Settings = Path("gateway.yaml")) -> None:
+    """Answer over HTTP from what this gateway holds, and follow the store, until SIGTERM or Ctrl-C."""
+    from edge.gateway.process import run
+
+    try:
+        read, identity = _read(settings)
+        run(read, identity)
+    except LinesideError as error:
+        raise _failed(error) from None
 
 
 @edge.command()
@@ -67,14 +81,20 @@ def status(settings: Settings = Path("gateway.yaml")) -> None:
         typer.echo(f"{incident.at:%Y-%m-%d %H:%M}  publication {incident.publication}: {incident.reason}")
 
 
-def _synchroniser(path: Path) -> Synchroniser:
+def _read(path: Path) -> tuple[GatewaySettings, GatewayIdentity]:
+    from edge.gateway.settings import read_gateway
     from edge.pieces import GatewayIdentity
-    from edge.sync import Synchroniser, read_settings
     from edge.trust.providers import load_secret
 
+    settings = read_gateway(path)
+    return settings, GatewayIdentity(settings.gateway, load_secret(settings.key, path.parent))
+
+
+def _synchroniser(path: Path) -> Synchroniser:
+    from edge.sync import Synchroniser
+
     try:
-        settings = read_settings(path)
-        return Synchroniser(settings, GatewayIdentity(settings.gateway, load_secret(settings.key, path.parent)))
+        return Synchroniser(*_read(path))
     except LinesideError as error:
         raise _failed(error) from None
 

@@ -26,16 +26,33 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """What a gateway adds to its status: where its knowledge comes from, and how that went.
+
+    `publication` is what is served; `backup` the release that would take over; `last_look` what the latest look at the
+    store came to, and why; `incidents` the latest first.
+    """
+
+    name: str
+    uptime_s: float
+    families: tuple[str, ...] = ()
+    publication: int | None = None
+    backup: int | None = None
+    last_look: str = ""
+    incidents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What the application is doing now, for operators.
 
     `refused` says why the release that is current, or pinned, is not served; `outage` why the store of releases could
     not be asked; `pinned` is the release that is served whatever is current; `fault` is an error that nobody foresaw
     and that may keep new releases out: report it. `generating` counts the replies in the language model's engine, -1
-    where the engine does not say.
+    where the engine does not say. `release` is None where a gateway has none yet.
     """
 
-    release: int
+    release: int | None
     rows: int
     mean_batch: float
     generating: int
@@ -43,6 +60,7 @@ class Status:
     outage: str | None = None
     pinned: int | None = None
     fault: str | None = None
+    gateway: GatewayStatus | None = None
 
 
 class Answers(Protocol):

@@ -3,7 +3,7 @@
 from edge.sync.http import HttpSource
 from edge.sync.loop import SyncLoop
 from edge.sync.releases import OpenRelease
-from edge.sync.settings import SyncSettings, read_settings
+from edge.sync.settings import SyncSettings
 from edge.sync.source import Source
 from edge.sync.synchroniser import Health, Outcome, Synchroniser
 
@@ -16,5 +16,4 @@ __all__ = [
     "SyncLoop",
     "SyncSettings",
     "Synchroniser",
-    "read_settings",
 ]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from edge.trust.records import Name
-from lineside.errors import ConfigurationError
 
 
 class SyncSettings(BaseModel):
-    """`gateway.yaml`. Relative paths belong to the folder of that file."""
+    """The part of `gateway.yaml` that synchronisation needs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,21 +38,3 @@ class SyncSettings(BaseModel):
     backoff_max_s: float = Field(900, gt=0, description="longest wait after failures; waits are jittered")
     check_every_s: float = Field(3_600, gt=0, description="seconds between checks of all packs on the disk")
     check_bytes_per_s: float = Field(16 << 20, gt=0, description="rate at which packs are read for that")
-
-
-def read_settings(path: Path) -> SyncSettings:
-    """Reads `gateway.yaml`.
-
-    Raises:
-        ConfigurationError: it cannot be read, or a value cannot work.
-    """
-    try:
-        settings = SyncSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise ConfigurationError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    folder = path.parent
-    ca = None if settings.ca is None else folder / settings.ca
-    return settings.model_copy(update={"state": folder / settings.state, "root": folder / settings.root, "ca": ca})

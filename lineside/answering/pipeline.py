@@ -87,8 +87,7 @@ class Answerer:
 
     def deadline(self, request: RetrieveRequest) -> Deadline:
         """The request's deadline from now, within the maximum."""
-        wanted = request.deadline_ms or self.settings.default_deadline_ms
-        return Deadline.in_ms(min(wanted, self.settings.max_deadline_ms))
+        return self.settings.deadline(request)
 
     async def retrieve(
         self, request: RetrieveRequest, image: bytes | None, *, request_id: str, deadline: Deadline

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lineside.answering.deadline import Deadline
 from lineside.generation import Sampling
+from lineside.schema import RetrieveRequest
 
 
 class AnsweringSettings(BaseModel):
@@ -41,6 +43,10 @@ class AnsweringSettings(BaseModel):
         if self.default_deadline_ms > self.max_deadline_ms:
             raise ValueError("default_deadline_ms must not be above max_deadline_ms")
         return self
+
+    def deadline(self, request: RetrieveRequest) -> Deadline:
+        """The request's deadline from now, within the maximum."""
+        return Deadline.in_ms(min(request.deadline_ms or self.default_deadline_ms, self.max_deadline_ms))
 
 
 class Pace:

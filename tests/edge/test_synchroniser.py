@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from edge.gateway.settings import read_gateway
 from edge.pieces import GatewayIdentity
 from edge.sync import Synchroniser, SyncLoop
-from edge.sync.settings import read_settings
 from lineside.errors import ConfigurationError, IntegrityError, NotReady, StoreUnavailable
 from lineside.search.contract import SearchQuery
 from lineside.search.release_index import ReleaseIndex
@@ -435,7 +435,7 @@ def test_loop_looks_when_told_and_says_that_the_release_changed(plant: Plant) ->
 def test_settings_are_read_with_paths_beside_their_file(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text("{gateway: cell-1, store: 's3://plant/edge', state: state, root: root.json, key: 'file:cell.key'}")
-    settings = read_settings(path)
+    settings = read_gateway(path)
     assert (settings.state, settings.root) == (tmp_path / "state", tmp_path / "root.json")
 
 
@@ -448,4 +448,4 @@ def test_impossible_settings_are_refused_with_their_name(tmp_path: Path, change:
         )
     )
     with pytest.raises(ConfigurationError, match=change.split(":")[0]):
-        read_settings(path)
+        read_gateway(path)

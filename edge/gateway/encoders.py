@@ -1,0 +1,31 @@
+"""Loads the encoders of a gateway: the one place that knows how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.gateway.settings import EncoderSettings, model_place
+from lineside.encoders.images import ImageLimits
+from lineside.encoders.settings import Runtime
+from lineside.local_stages import LocalEncoders
+
+
+def load_encoders(settings: EncoderSettings, models: dict[str, Path], limits: ImageLimits) -> LocalEncoders:
+    """Loads and warms them; `models`: the folders of the models that came with the release.
+
+    Raises:
+        ConfigurationError: a model is missing, or is none of that kind.
+    """
+    from lineside.encoders.joint import load_joint_encoder
+    from lineside.encoders.question import QuestionEncoder
+    from lineside.encoders.text import load_text_encoder
+
+    runtime = Runtime(threads=settings.threads)
+    text = load_text_encoder(model_place(settings.text, models), runtime=runtime)
+    joint = None if settings.joint is None else load_joint_encoder(model_place(settings.joint, models), runtime=runtime)
+    fingerprints = {"text": text.fingerprint} | ({} if joint is None else {"joint": joint.fingerprint})
+    encoders = LocalEncoders(
+        QuestionEncoder(text, joint), joint, fingerprints, limits=limits, max_batch=settings.max_batch
+    )
+    encoders.warm_up()
+    return encoders

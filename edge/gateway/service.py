@@ -1,0 +1,143 @@
+"""`webapi.service.Service` of a gateway: its answers, the documents behind them, how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from PIL import Image
+
+from edge.fleet.reports import GatewayReport
+from edge.gateway.knowledge import Knowledge
+from edge.gateway.serving import Serving
+from edge.sync import Outcome, Synchroniser
+from lineside.documents import Document
+from lineside.errors import LinesideError
+from lineside.search.contract import SearchQuery
+from lineside.shards.images import StoredImage
+from webapi.service import Answers, GatewayStatus, Readiness, Status
+
+_PROBE_TIMEOUT_S = 5.0
+_PROBE_KEPT_S = 1.0
+_INCIDENTS_SHOWN = 5
+
+
+class GatewayService:
+    """What the HTTP routes and the reports of a gateway are made from. Its coroutines belong to one event loop."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        answerer: Answers,
+        synchroniser: Synchroniser,
+        last_look: Callable[[], Outcome | None],
+    ) -> None:
+        self.answerer = answerer
+        self._knowledge, self._synchroniser, self._last_look = knowledge, synchroniser, last_look
+        self._started = time.monotonic()
+        self._probe: tuple[float, Readiness] | None = None
+        self._probing = asyncio.Lock()
+        self._probe_image = _small_image()
+
+    async def document(self, document_id: str, version: str | None = None) -> Document:
+        with self._knowledge.serving() as serving:
+            return await asyncio.to_thread(serving.document, document_id, version)
+
+    async def image(self, image_id: str) -> StoredImage:
+        with self._knowledge.serving() as serving:
+            return await asyncio.to_thread(serving.image, image_id)
+
+    async def status(self) -> Status:
+        serving, outcome = self._knowledge.now, self._last_look()
+        state = await asyncio.to_thread(self._synchroniser.state)
+        return Status(
+            release=None if serving is None else serving.release,
+            rows=0 if serving is None else len(serving.index),
+            mean_batch=0.0 if serving is None else serving.mean_batch,
+            generating=-1 if serving is not None and serving.writes else 0,
+            refused=self._knowledge.problem or _said(outcome, "refused", "failed"),
+            outage=_said(outcome, "unreachable"),
+            gateway=GatewayStatus(
+                name=state.gateway,
+                uptime_s=round(time.monotonic() - self._started, 1),
+                families=() if serving is None else serving.index.families,
+                publication=None if serving is None else serving.publication,
+                backup=None if state.backup is None else state.backup.release,
+                last_look="" if outcome is None else ": ".join(filter(None, (outcome.status, outcome.reason))),
+                incidents=self._incidents(),
+            ),
+        )
+
+    def report(self) -> GatewayReport:
+        """How this gateway is now, for the fleet. Reads the state file: call it in a thread."""
+        serving, outcome = self._knowledge.now, self._last_look()
+        reason = self._knowledge.problem or _said(outcome, "refused", "failed") or ""
+        return GatewayReport(
+            gateway=self._synchroniser.settings.gateway,
+            at=datetime.now(UTC),
+            publication=None if serving is None else serving.publication,
+            release=None if serving is None else serving.release,
+            state="starting" if serving is None else "degraded" if reason else "serving",
+            reason=reason[:1_000],
+            version=version("lineside"),
+            families=() if serving is None else serving.index.families,
+            incidents=self._incidents(),
+        )
+
+    async def readiness(self) -> Readiness:
+        """One probe at a time, its outcome kept for a second: probes of many balancers cost one."""
+        async with self._probing:
+            if self._probe is None or time.monotonic() - self._probe[0] > _PROBE_KEPT_S:
+                self._probe = (time.monotonic(), await self._ask_every_stage())
+            return self._probe[1]
+
+    async def _ask_every_stage(self) -> Readiness:
+        try:
+            with self._knowledge.serving() as serving:
+                stages = await self._ask(serving)
+                ready = all(said == "ready" for said in stages.values())
+                return Readiness(ready, stages, serving.release)
+        except LinesideError as error:
+            outcome = self._last_look()
+            looked = "the store was not looked at yet" if outcome is None else outcome.reason or outcome.status
+            return Readiness(False, {"knowledge": f"{error}; last look at the store: {looked}"})
+
+    async def _ask(self, serving: Serving) -> dict[str, str]:
+        """Through every stage, as a question with a frame goes."""
+        stages = {"knowledge": "ready"}
+        stage = "text_encoder"
+        try:
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                vectors = await serving.encoders.encode_text("ready?")
+                stages[stage], stage = "ready", "image_encoder"
+                if serving.encoders.encodes_images:
+                    await serving.encoders.encode_image(self._probe_image)
+                    stages[stage] = "ready"
+                stage = "search"
+                await serving.search(
+                    SearchQuery(text="ready?", text_vector=vectors.text, joint_text_vector=vectors.joint)
+                )
+                stages[stage] = "ready"
+        except TimeoutError:
+            stages[stage] = f"no reply within {_PROBE_TIMEOUT_S:g} s"
+        except LinesideError as error:
+            stages[stage] = str(error)
+        return stages
+
+    def _incidents(self) -> tuple[str, ...]:
+        latest = reversed(self._synchroniser.state().incidents[-_INCIDENTS_SHOWN:])
+        return tuple(f"{i.at:%Y-%m-%dT%H:%M:%SZ} publication {i.publication}: {i.reason}"[:1_000] for i in latest)
+
+
+def _said(outcome: Outcome | None, *statuses: str) -> str | None:
+    return outcome.reason if outcome is not None and outcome.status in statuses else None
+
+
+def _small_image() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(buffer, "PNG")
+    return buffer.getvalue()
