@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from edge.gateway.settings import EncoderSettings, model_place
@@ -16,16 +17,17 @@ def load_encoders(settings: EncoderSettings, models: dict[str, Path], limits: Im
     Raises:
         ConfigurationError: a model is missing, or is none of that kind.
     """
-    from lineside.encoders.joint import load_joint_encoder
-    from lineside.encoders.question import QuestionEncoder
-    from lineside.encoders.text import load_text_encoder
-
+    loading = import_module("lineside.encoders")  # by name: what it loads for a Hugging Face folder needs torch
     runtime = Runtime(threads=settings.threads)
-    text = load_text_encoder(model_place(settings.text, models), runtime=runtime)
-    joint = None if settings.joint is None else load_joint_encoder(model_place(settings.joint, models), runtime=runtime)
+    text = loading.load_text_encoder(model_place(settings.text, models), runtime=runtime)
+    joint = (
+        None
+        if settings.joint is None
+        else loading.load_joint_encoder(model_place(settings.joint, models), runtime=runtime)
+    )
     fingerprints = {"text": text.fingerprint} | ({} if joint is None else {"joint": joint.fingerprint})
     encoders = LocalEncoders(
-        QuestionEncoder(text, joint), joint, fingerprints, limits=limits, max_batch=settings.max_batch
+        loading.QuestionEncoder(text, joint), joint, fingerprints, limits=limits, max_batch=settings.max_batch
     )
     encoders.warm_up()
     return encoders

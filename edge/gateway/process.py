@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import signal
 import socket
 import sys
@@ -100,7 +101,7 @@ def _listening(settings: ServerSettings) -> Iterator[socket.socket]:
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): stop what listens there, or change "
+            f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}): stop what listens there, or change "
             "http.host and http.port"
         ) from error
     with listener:
