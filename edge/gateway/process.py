@@ -101,8 +101,8 @@ def _listening(settings: ServerSettings) -> Iterator[socket.socket]:
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}): stop what listens there, or change "
-            "http.host and http.port"
+            f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}): stop what listens "
+            "there, or change http.host and http.port"
         ) from error
     with listener:
         yield listener
