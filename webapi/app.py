@@ -235,8 +235,8 @@ async def _shown(request: Request, name: str, here: Awaitable[Response], elsewhe
         if elsewhere is None or FORWARDED_BY in request.headers or name in (".", ".."):
             raise
     accept = "text/html" if _wants_html(request) else "application/json"
-    path = request.scope.get("raw_path") or quote(request.url.path).encode()
-    target = path.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
+    path = quote(request.scope["path"])
+    target = f"{path}?{request.url.query}" if request.url.query else path
     found = await elsewhere.fetch(name, target, accept)
     headers = {"Cache-Control": _SHORT_CACHE, "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
     return Response(found.data, media_type=found.media_type, headers=headers | _NOTHING_RUNS)

@@ -13,7 +13,7 @@ import httpx
 import structlog
 
 from edge.routing.breaker import State
-from edge.routing.remote import Remote
+from edge.routing.remote import Kind, Remote
 from edge.routing.settings import RoutingSettings, check_url
 from lineside.errors import ConfigurationError
 
@@ -73,34 +73,45 @@ class Cloud:
 
     async def close(self) -> None:
         """Ends probes and connections."""
-        await asyncio.gather(*(remote.close() for remote in (*self.cluster, *self._known_peers.values())))
+        await asyncio.gather(*(remote.close() for remote in self.links))
         await self._http.aclose()
 
     def holders(self, family: str | None) -> tuple[Remote, ...]:
         """Other gateways that hold the family; none for questions about every family."""
         if family is None or self.settings.max_peers == 0:
             return ()
-        return tuple(self._peer(url) for url in list(self._peers(family))[: self.settings.max_peers])
+        urls = list(self._peers(family))[: self.settings.max_peers]
+        return tuple(peer for url in urls if (peer := self._peer(url)) is not None)
+
+    @property
+    def links(self) -> tuple[Remote, ...]:
+        """The cluster, and every peer that was asked lately."""
+        return (*self.cluster, *self._known_peers.values())
 
     @property
     def reachable(self) -> bool:
         """Whether the cluster may be asked now, as far as is known."""
         return any(remote.reachable for remote in self.cluster)
 
-    def _peer(self, url: str) -> Remote:
+    def _peer(self, url: str) -> Remote | None:
+        """None where the routing table gives an address that must not be asked."""
         known = self._known_peers.get(url)
         if known is None:
-            known = self._remote(check_url(url), "peer", {})
+            try:
+                known = self._remote(check_url(url), "peer", {})
+            except ValueError as error:
+                _log.error("peer cannot be asked", reason=str(error))
+                return None
             self._known_peers[url] = known
             if len(self._known_peers) > _PEERS_KEPT:
-                self._known_peers.popitem(last=False)
+                self._known_peers.popitem(last=False)[1].forget()
         self._known_peers.move_to_end(url)
         return known
 
-    def _remote(self, url: str, kind: str, headers: dict[str, str]) -> Remote:
+    def _remote(self, url: str, kind: Kind, headers: dict[str, str]) -> Remote:
         return Remote(
             url,
-            "cluster" if kind == "cluster" else "peer",
+            kind,
             self._http,
             self.settings,
             gateway=self._gateway,

@@ -144,12 +144,16 @@ class Remote:
             self.breaker.trip(reason)
         return not reason
 
-    async def close(self) -> None:
+    def forget(self) -> None:
         """Ends the probing."""
         if self._watcher is not None:
             self._watcher.cancel()
+
+    async def close(self) -> None:
+        """Ends the probing and waits until it has ended."""
+        self.forget()
+        if self._watcher is not None:
             await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
 
     def _permit(self) -> Permit:
         permit = self.breaker.call()
@@ -226,6 +230,10 @@ class Remote:
         except Unavailable as error:
             permit.failed(str(error))
             raise Unavailable(f"{self} did not answer: {error}") from error
+        except httpx.PoolTimeout as error:  # this gateway's own bound: it says nothing about the link
+            raise Unavailable(
+                f"{self} was not asked: all {self._settings.max_connections} connections are busy"
+            ) from error
         except httpx.HTTPError as error:
             permit.failed(_in_words(error))
             raise Unavailable(f"{self} did not answer: {_in_words(error)}") from error

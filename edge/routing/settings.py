@@ -113,7 +113,7 @@ class RoutingSettings(_Settings):
         300, ge=0, le=60_000, description="of the time left, kept for an answer from here where none is at hand yet"
     )
     max_reply_bytes: int = Field(8 << 20, ge=4_096, le=256 << 20, description="one answer or one cited page or image")
-    max_connections: int = Field(32, ge=1, le=1_000, description="to cluster and peers together")
+    max_connections: int = Field(64, ge=1, le=1_000, description="to cluster and peers together")
     max_peers: int = Field(2, ge=0, le=8, description="replicas that are asked for a family before the cluster is")
     citations_cache_bytes: int = Field(
         16 << 20, ge=0, le=1 << 30, description="pages and images fetched for clients, kept for a while"

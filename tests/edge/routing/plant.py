@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,12 +121,18 @@ class Knowledge:
         return Readiness(ready=True, stages={}, release=self.release)
 
 
-@contextmanager
-def served(knowledge: Knowledge, *, elsewhere: Elsewhere | None = None, **uvicorn_options: Any) -> Iterator[str]:
+def served(
+    knowledge: Knowledge, *, elsewhere: Elsewhere | None = None, **uvicorn_options: Any
+) -> AbstractContextManager[str]:
     """The real routes over it, on a port of this machine; gives the base URL."""
-    api = create_api(knowledge, HttpSettings(), elsewhere=elsewhere)
-    listener = socket.create_server(("127.0.0.1", uvicorn_options.pop("port", 0)))
-    config = uvicorn.Config(api, log_level="error", timeout_graceful_shutdown=1, lifespan="off", **uvicorn_options)
+    return serving(create_api(knowledge, HttpSettings(), elsewhere=elsewhere), **uvicorn_options)
+
+
+@contextmanager
+def serving(app: Any, *, port: int = 0, **uvicorn_options: Any) -> Iterator[str]:
+    """An ASGI application in a thread with a loop of its own; gives the base URL."""
+    listener = socket.create_server(("127.0.0.1", port))
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, lifespan="off", **uvicorn_options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
