@@ -28,8 +28,9 @@ from benchmarks.flops import Tower, tower_of
 from benchmarks.machine import describe_machine
 from benchmarks.matmul_limit import call_seconds, shaped_limit, square_limit
 from benchmarks.report import number, table
-from lineside.encoders import Dtype, JointEncoder, Runtime, load_joint_encoder, load_text_encoder
-from lineside.encoders.runtime import compile_module
+from lineside.encoders import Dtype, Runtime
+from lineside.encoders.pretrained import PretrainedJointEncoder, load_joint_encoder, load_text_encoder
+from lineside.encoders.pretrained.modules import compile_module
 from lineside.encoders.settings import Engine
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -115,10 +116,11 @@ def workloads(home: Path, setting: Setting) -> Iterator[Workload]:
     torch.manual_seed(0)
     clip = CLIPModel(CLIPConfig())
     processor = CLIPImageProcessor()
-    yield from _joint("CLIP ViT-B/32", JointEncoder(clip, None, processor, fingerprint="random", runtime=runtime))
+    random = PretrainedJointEncoder(clip, None, processor, fingerprint="random", runtime=runtime)
+    yield from _joint("CLIP ViT-B/32", random)
 
 
-def _joint(name: str, encoder: JointEncoder) -> Iterator[Workload]:
+def _joint(name: str, encoder: PretrainedJointEncoder) -> Iterator[Workload]:
     config = encoder.model.config
     tower = tower_of(config.vision_config, projection=encoder.dimension)
     side = config.vision_config.image_size

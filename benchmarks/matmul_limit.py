@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.flops import Tower
 from lineside.encoders import Runtime
-from lineside.encoders.runtime import compile_module
+from lineside.encoders.pretrained.modules import compile_module
 
 
 def call_seconds(call: Callable[[], object], *, budget_s: float, least: int = 3) -> list[float]:

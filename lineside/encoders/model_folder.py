@@ -6,15 +6,16 @@ import hashlib
 import json
 from pathlib import Path
 
+from lineside.encoders.exported.manifest import is_exported, read_manifest
+from lineside.encoders.settings import DEFAULT_MAX_TOKENS
 from lineside.errors import ConfigurationError
 
 # Files that decide which vectors come out of a model folder.
 _DEFINING_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
-DEFAULT_MAX_TOKENS = 256
 
 
-def model_directory(path: str | Path) -> Path:
-    """The folder of a model, checked.
+def hugging_face_folder(path: str | Path) -> Path:
+    """The folder of a Hugging Face model, checked.
 
     Raises:
         ConfigurationError: there is no model folder at `path`.
@@ -22,13 +23,13 @@ def model_directory(path: str | Path) -> Path:
     folder = Path(path)
     if not (folder / "config.json").is_file():
         raise ConfigurationError(
-            f"no model at {folder}: expected a Hugging Face folder with config.json "
+            f"no model at {folder}: expected a Hugging Face folder with config.json, or exported encoders "
             "(run `make setup` for the demo's models, or set the path to your own)"
         )
     return folder
 
 
-def fingerprint(folder: Path, *, role: str) -> str:
+def _fingerprint(folder: Path, *, role: str) -> str:
     """16 hex digits that change whenever the vectors of the model in `folder` may change.
 
     Engine, device and precision are left out on purpose: their vectors of one model agree and share an index.
@@ -43,16 +44,37 @@ def fingerprint(folder: Path, *, role: str) -> str:
 
 
 def text_fingerprint(path: str | Path, max_tokens: int = DEFAULT_MAX_TOKENS) -> str:
-    """What `load_text_encoder` gives its encoder. Raises ConfigurationError."""
-    return fingerprint(model_directory(path), role=f"text:mean:{max_tokens}")
+    """What `load_text_encoder` gives its encoder; exported encoders have that of the model they were made from.
+
+    Raises:
+        ConfigurationError: there is no text encoder at `path`.
+    """
+    if not is_exported(path):
+        return _fingerprint(hugging_face_folder(path), role=f"text:mean:{max_tokens}")
+    text = read_manifest(path).text
+    if text is None:
+        raise ConfigurationError(f"{path} holds no text encoder: export it with --text")
+    return text.fingerprint
 
 
 def joint_fingerprint(path: str | Path) -> str:
-    """What `load_joint_encoder` gives its encoder. Raises ConfigurationError."""
-    return fingerprint(model_directory(path), role="joint")
+    """What `load_joint_encoder` gives its encoder; exported encoders have that of the model they were made from.
+
+    Raises:
+        ConfigurationError: there is no joint encoder at `path`.
+    """
+    if not is_exported(path):
+        return _fingerprint(hugging_face_folder(path), role="joint")
+    joint = read_manifest(path).joint
+    if joint is None:
+        raise ConfigurationError(f"{path} holds no joint encoder: export it with --joint")
+    return joint.fingerprint
 
 
 def has_text_tower(path: str | Path) -> bool:
     """Whether a joint model encodes texts too: CLIP, SigLIP and dual encoders do, a backbone of images does not."""
-    config = json.loads((model_directory(path) / "config.json").read_bytes())
+    if is_exported(path):
+        joint = read_manifest(path).joint
+        return joint is not None and joint.text is not None
+    config = json.loads((hugging_face_folder(path) / "config.json").read_bytes())
     return "text_config" in config

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from lineside.encoders.batches import unit_rows
+from lineside.encoders.graphs import Compiled
 from lineside.encoders.joint import JointEncoder
-from lineside.encoders.runtime import Compiled, compile_module, unit_rows
-from lineside.encoders.text import EXAMPLE_TOKENS, TextEncoder, mean_pool
+from lineside.encoders.text import TextEncoder
 
 
 class QuestionEncoder:
@@ -20,20 +19,23 @@ class QuestionEncoder:
 
     A joint encoder whose text tower is the sentence encoder itself with a head of its own (one tower locked: LiT, Zhai
     et al. 2022) needs no second pass: its pooling layer and projection are applied to the token states that exist
-    already, in the sentence encoder's precision. `shares_trunk` tells whether that is so; it is found by comparing
-    weights.
+    already, in the sentence encoder's precision. `shares_trunk` tells whether that is so.
     """
 
     def __init__(self, text: TextEncoder, joint: JointEncoder | None = None) -> None:
         self.text = text
         self.joint = joint if joint is not None and joint.encodes_text else None
-        self.shares_trunk = self.joint is not None and _same_trunk(text, self.joint)
+        self._compile_both = None if self.joint is None else text.both_heads(self.joint)
+
+    @property
+    def shares_trunk(self) -> bool:
+        return self._compile_both is not None
 
     @cached_property
     def _run_both(self) -> Compiled:
-        if self.joint is None:
-            raise ValueError("there is no joint text tower")
-        return compile_module(_TwoHeads(self.text.model, self.joint.model), EXAMPLE_TOKENS, self.text.runtime)
+        if self._compile_both is None:
+            raise ValueError("the encoders have no trunk in common")
+        return self._compile_both()
 
     def encode(self, questions: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """`n` questions → text rows `(n, d_text)` and joint rows `(n, d_joint)`, or None without a joint text tower."""
@@ -48,32 +50,3 @@ class QuestionEncoder:
             text_rows[places] = unit_rows(text_part)
             joint_rows[places] = unit_rows(joint_part)
         return text_rows, joint_rows
-
-
-class _TwoHeads(torch.nn.Module):
-    def __init__(self, text_model: Any, joint_model: Any) -> None:
-        super().__init__()
-        self.trunk = text_model
-        self.pooler = joint_model.text_model.pooler
-        self.projection = joint_model.text_projection
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        states = self.trunk(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return mean_pool(states, attention_mask), self.projection(self.pooler(states))
-
-
-def _same_trunk(text: TextEncoder, joint: JointEncoder) -> bool:
-    model = joint.model
-    if model.config.model_type != "vision-text-dual-encoder" or _place(joint) != _place(text):
-        return False
-    own = {k: v for k, v in text.model.state_dict().items() if not k.startswith("pooler.")}
-    other = {k: v for k, v in model.text_model.state_dict().items() if not k.startswith("pooler.")}
-    return (
-        getattr(model.text_model, "pooler", None) is not None
-        and own.keys() == other.keys()
-        and all(torch.equal(own[name], other[name]) for name in own)
-    )
-
-
-def _place(encoder: TextEncoder | JointEncoder) -> tuple[str, str]:
-    return encoder.runtime.engine, encoder.runtime.device

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Engine = Literal["openvino", "torch"]
 Dtype = Literal["bfloat16", "float32", "float16", "int8"]
+DEFAULT_MAX_TOKENS = 256
 
 
 class Runtime(BaseModel):

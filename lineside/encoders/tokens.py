@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from lineside.encoders.exported import is_exported
 from lineside.errors import ConfigurationError
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -15,13 +16,15 @@ TokenCounter = Callable[[Sequence[str]], list[int]]
 def load_token_counter(model: str | Path) -> TokenCounter:
     """`texts → tokens of each`, special tokens left out, not cut: what `TextEncoder.count_tokens` gives.
 
+    `model`: a Hugging Face folder or exported encoders.
+
     Raises:
-        ConfigurationError: the model folder has no `tokenizer.json`.
+        ConfigurationError: the model folder has no tokenizer.
     """
-    file = Path(model) / "tokenizer.json"
+    file = Path(model) / ("text-tokenizer.json" if is_exported(model) else "tokenizer.json")
     if not file.is_file():
         raise ConfigurationError(
-            f"no tokenizer.json in {model}: save the model's fast tokenizer there "
+            f"no {file.name} in {model}: save the model's fast tokenizer there "
             "(AutoTokenizer.from_pretrained(folder).save_pretrained(folder))"
         )
     tokenizer = Tokenizer.from_file(str(file))

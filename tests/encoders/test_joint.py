@@ -11,6 +11,7 @@ from PIL import Image
 from transformers import CLIPConfig
 
 from lineside.encoders import JointEncoder, Runtime, load_joint_encoder
+from lineside.encoders.pretrained import PretrainedJointEncoder
 from lineside.errors import ConfigurationError
 from tests.encoders.conftest import OPENVINO, TORCH_FP32, cosines, photographs
 from tests.encoders.models import save_clip, save_dual_encoder, save_tiny_siglip, save_tiny_vit, tiny_clip_config
@@ -108,6 +109,7 @@ def test_a_missing_model_is_a_readable_error(tmp_path: Path) -> None:
 def test_clip_vit_b_32_loads_through_the_same_path(tmp_path: Path) -> None:
     folder = save_clip(tmp_path / "clip-vit-base-patch32", CLIPConfig())
     encoder = load_joint_encoder(folder, runtime=OPENVINO)
+    assert isinstance(encoder, PretrainedJointEncoder)
     assert encoder.model.config.vision_config.patch_size == 32
     assert (encoder.dimension, encoder.image_side, encoder.max_text_tokens) == (512, 224, 77)
     assert 150e6 < sum(weights.numel() for weights in encoder.model.parameters()) < 152e6

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lineside.encoders import Runtime, load_joint_encoder, load_text_encoder
-from lineside.encoders.runtime import length_batches
+from lineside.encoders.batches import length_batches
 from tests.encoders.conftest import photographs
 from tests.encoders.models import save_clip, tiny_clip_config
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lineside.encoders import Runtime, TextEncoder, load_text_encoder
+from lineside.encoders.pretrained import PretrainedTextEncoder
 from lineside.errors import ConfigurationError
 from tests.encoders.conftest import OPENVINO, cosines
 
@@ -47,8 +48,10 @@ def test_rows_are_float32_of_length_one(text_encoder: TextEncoder) -> None:
 
 
 @pytest.mark.parametrize("max_batch", [1, 2, 3, 32])
-def test_a_text_has_the_same_vector_alone_and_in_any_company(exact_text_encoder: TextEncoder, max_batch: int) -> None:
-    encoder = TextEncoder(
+def test_a_text_has_the_same_vector_alone_and_in_any_company(
+    exact_text_encoder: PretrainedTextEncoder, max_batch: int
+) -> None:
+    encoder = PretrainedTextEncoder(
         exact_text_encoder.model,
         exact_text_encoder.tokenizer,
         fingerprint="",

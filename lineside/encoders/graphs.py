@@ -1,0 +1,72 @@
+"""Compiles OpenVINO graphs to functions of NumPy arrays; in int8 where that is asked for. Knows no torch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineside.encoders.settings import Runtime
+
+# Small groups follow the activations better, large ones are quicker: 32 took 2.1 ms a question, 128 1.7, bfloat16 2.4.
+INT8_GROUP = 128
+
+Compiled = Callable[..., list[NDArray[np.float32]]]
+
+
+def compile_graph(graph: Any, runtime: Runtime) -> Compiled:
+    """`openvino.Model` → a function of its inputs in order that returns its outputs as float32 arrays.
+
+    With dtype int8 the graph's weights are replaced.
+    """
+    import openvino
+
+    if runtime.dtype == "int8":
+        weights_to_int8(graph)
+    compiled = openvino.Core().compile_model(
+        graph,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "f32" if runtime.dtype == "float32" else "bf16",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": INT8_GROUP if runtime.dtype == "int8" else 0,
+            "INFERENCE_NUM_THREADS": runtime.threads * runtime.streams,
+            "NUM_STREAMS": runtime.streams,
+            "ENABLE_CPU_PINNING": False,  # replicas would all pin themselves to the same first cores
+        },
+    )
+    of_thread = threading.local()  # a request holds its inputs and outputs: threads must not share one
+
+    def run(*inputs: NDArray[np.generic]) -> list[NDArray[np.float32]]:
+        if not hasattr(of_thread, "request"):
+            of_thread.request = compiled.create_infer_request()
+        out = of_thread.request.infer(inputs)
+        return [np.array(out[port], dtype=np.float32) for port in compiled.outputs]
+
+    return run
+
+
+def weights_to_int8(graph: Any) -> None:
+    """Replaces the weights of every matrix product by int8 rows with a scale each; activations stay as they are.
+
+    Symmetric, per output channel (Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", without training). The CPU plugin quantises activations as they come, in groups
+    of `INT8_GROUP` values with a scale each.
+    """
+    from openvino import opset13 as ops
+
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() != "MatMul":
+            continue
+        weights = node.input(1).get_source_output().get_node()
+        if weights.get_type_name() == "Convert":  # stored in float16
+            weights = weights.input(0).get_source_output().get_node()
+        if weights.get_type_name() != "Constant" or len(weights.shape) != 2:
+            continue
+        values = np.asarray(weights.data, np.float32)
+        inner = 1 if node.get_attributes()["transpose_b"] else 0
+        scale = np.maximum(np.abs(values).max(axis=inner, keepdims=True), 1e-12) / 127
+        stored = ops.convert(ops.constant(np.rint(values / scale).astype(np.int8)), "f32")
+        node.input(1).replace_source_output(ops.multiply(stored, ops.constant(scale)).output(0))
