@@ -32,12 +32,14 @@ def ask(
     priority: Annotated[Priority, typer.Option(help="alert, interactive or batch")] = "interactive",
     k: Annotated[int, typer.Option(help="passages wanted")] = 8,
     deadline_ms: Annotated[int | None, typer.Option(help="time the answer may take")] = None,
-    url: Annotated[str, typer.Option(help="where the service is", envvar="LINESIDE_URL")] = DEFAULT_URL,
+    url: Annotated[
+        str, typer.Option(help="where the service is; several with commas", envvar="LINESIDE_URL")
+    ] = DEFAULT_URL,
     json: Annotated[bool, typer.Option("--json", help="print the reply as JSON")] = False,
 ) -> None:
     """Ask a question, with or without a frame, and print the cited answer."""
     try:
-        with Client(url) as client:
+        with Client([one.strip() for one in url.split(",")]) as client:
             answer = client.answer(
                 question,
                 image=image,
@@ -55,7 +57,7 @@ def ask(
     except (ServiceError, Unreachable) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
-    typer.echo(answer.model_dump_json(indent=2) if json else describe(answer, url))
+    typer.echo(answer.model_dump_json(indent=2) if json else describe(answer, client.url))
 
 
 def describe(answer: Answer, url: str) -> str:
@@ -79,6 +81,13 @@ def describe(answer: Answer, url: str) -> str:
         f"  mode {answer.mode}, status {answer.status}, release {answer.release}, {answer.elapsed_ms:.0f} ms "
         f"of {answer.deadline_ms}, request {answer.request_id}",
     ]
+    if answer.served_by is not None:
+        age = (
+            ""
+            if answer.knowledge_age_s is None
+            else f", knowledge last known to be new {answer.knowledge_age_s:.0f} s ago"
+        )
+        lines.append(f"  answered by {answer.served_by}{age}")
     lines += [f"  degraded: {d.stage}: {d.reason}" for d in answer.degraded]
     return "\n".join(lines)
 
