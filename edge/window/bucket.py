@@ -14,7 +14,7 @@ import re
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +50,14 @@ _NAME_BYTES = 120  # of memory beside its characters
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Which joint encoder's vectors a bucket holds, and when it was begun (µs since 1970)."""
+    """Which joint encoder's vectors a bucket holds; when its last frame arrives at the latest (µs since 1970)."""
 
     fingerprint: str
     dimension: int
-    opened: int
+    arrived: int
 
     def packed(self) -> bytes:
-        return json.dumps(
-            {"fingerprint": self.fingerprint, "dimension": self.dimension, "opened": self.opened}
-        ).encode()
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
     def unpacked(cls, data: bytes) -> Made:
@@ -102,7 +100,8 @@ class Bucket:
     """The frames of a bucket. Rows are appended by one thread; `lock` is held for that and for taking snapshots.
 
     Attributes:
-        made: None where not even record 0 can be read: such a bucket has no rows, and goes when its turn comes.
+        made: None where not even record 0 can be read: such a bucket has no rows.
+        arrived: when its last frame arrived at the latest, by the gateway's clock: µs since 1970.
         vectors: None where they are of another encoder than the window's.
         disk_bytes: of all its files.
     """
@@ -118,6 +117,7 @@ class Bucket:
         self._rows: RowArray = np.empty(_SMALLEST, ROW)
         self._used = 0
         self._names_bytes = 0
+        self.arrived = 0 if made is None else made.arrived
         self.frames = 0
         self.oldest, self.newest = np.iinfo(np.int64).max, np.iinfo(np.int64).min
         self.disk_bytes = 0
@@ -126,10 +126,20 @@ class Bucket:
     def __len__(self) -> int:
         return self._used
 
+    def end(self, ahead: int) -> int:
+        """When what it holds is over: a frame is not believed to be from more than `ahead` µs after its arrival."""
+        return min(self.newest, self.arrived + ahead) if self._used else self.arrived
+
     @property
     def memory_bytes(self) -> int:
         vectors = 0 if self.vectors is None else self.vectors.memory_bytes
         return vectors + self._rows.nbytes + self._names_bytes
+
+    @property
+    def used_bytes(self) -> int:
+        """Of memory, without what is set aside for rows to come."""
+        dimension = 0 if self.vectors is None or self.made is None else self.made.dimension
+        return self._used * (ROW.itemsize + dimension) + self._names_bytes
 
     @property
     def rows(self) -> RowArray:
@@ -243,6 +253,7 @@ def read_bucket(folder: Path, sequence: int, key: bytes, fingerprint: str, codes
     first = next(records, None)
     if log is None or first is None or first.number or log.sequence != sequence:
         bucket = Bucket(folder, sequence, bytes(32), None, None)
+        bucket.arrived = bucket.path(FRAMES).stat().st_mtime_ns // 1_000
     else:
         made = Made.unpacked(first.plain)
         same = (made.fingerprint, made.dimension) == (fingerprint, codes.dimension)

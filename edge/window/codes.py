@@ -10,7 +10,6 @@ In practice they are spread as normal ones of deviation 1 / sqrt(d); the grid en
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,11 @@ class VectorCodes:
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
         self.step = np.float32(_DEVIATIONS / np.sqrt(dimension) / _LEVELS)
-        self._rotation = _rotation(dimension)
+        bits = hashlib.shake_256(b"lineside window signs 1\0" + str(dimension).encode()).digest((dimension + 7) // 8)
+        self._signs = np.unpackbits(np.frombuffer(bits, np.uint8))[:dimension] * 2.0 - 1
+        scale = np.full(dimension, np.sqrt(2 / dimension))
+        scale[0] = np.sqrt(1 / dimension)
+        self._twiddle = scale * np.exp(-0.5j * np.pi * np.arange(dimension) / dimension)
 
     def turned(self, vector: Vector) -> Vector:
         """The normalised vector (d,) in the codes' axes.
@@ -47,8 +50,7 @@ class VectorCodes:
         norm = float(np.linalg.norm(vector.astype(np.float64)))
         if not np.isfinite(norm) or norm == 0:
             raise InvalidRequest("vector: it has no direction: all zero, or values that are not finite")
-        turned: Vector = self._rotation @ (vector / np.float32(norm)).astype(np.float32)
-        return turned
+        return self._turn(vector / norm)
 
     def encode(self, turned: Vector) -> Codes:
         return np.clip(np.rint(turned / self.step), -_LEVELS, _LEVELS).astype(np.int8)
@@ -57,13 +59,10 @@ class VectorCodes:
         """Turned vectors (..., d), which are nearly of length 1."""
         return codes.astype(np.float32) * self.step
 
-
-@lru_cache(maxsize=4)
-def _rotation(dimension: int) -> Vector:
-    """(d, d): the orthonormal DCT-II times a diagonal of signs that follow from the dimension alone."""
-    bits = hashlib.shake_256(b"lineside window signs 1\0" + str(dimension).encode()).digest((dimension + 7) // 8)
-    signs = np.unpackbits(np.frombuffer(bits, np.uint8))[:dimension] * 2.0 - 1
-    rows, columns = np.arange(dimension)[:, None], np.arange(dimension)[None]
-    cosines = np.sqrt(2 / dimension) * np.cos(np.pi * (columns + 0.5) * rows / dimension)
-    cosines[0] /= np.sqrt(2)
-    return np.ascontiguousarray(cosines * signs, np.float32)
+    def _turn(self, unit: NDArray[np.floating]) -> Vector:
+        """Signs, then the orthonormal DCT-II by one FFT (Makhoul 1980, "A fast cosine transform in one and two
+        dimensions"): no matrix, and no BLAS threads that would fight for cores on every frame."""
+        signed = unit * self._signs
+        spectrum = np.fft.fft(np.concatenate([signed[::2], signed[1::2][::-1]]))
+        turned: Vector = (spectrum * self._twiddle).real.astype(np.float32)
+        return turned

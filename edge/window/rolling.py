@@ -41,7 +41,8 @@ _log = structlog.get_logger()
 _ID = re.compile(r"window:([0-9a-f]{16}):([0-9a-f]{16}):(\d{1,10})")
 _PARTS = 32  # a bucket takes at most this part of the bounds, so that dropping one frees little
 _BUCKETS_MAX = 4_096
-_HOUR_US = 3_600_000_000
+_US = 1_000_000
+_HOUR_US = 3_600 * _US
 _COUNT_MAX = 2**32 - 1
 _NAMES_BYTES = 4_096  # of a frame's record at most, beside its code and image
 _NEVER = 2**63 - 1
@@ -88,6 +89,8 @@ class RollingWindow:
         self._changed = threading.Condition(threading.RLock())
         self._commit = GroupCommit(self._take, self._failed, self._changed, settings.commit_ms / 1000)
         self._max_disk = int(settings.max_disk_mib * 2**20)
+        self._ahead = int(settings.max_ahead_s * _US)
+        self._bucket_us = int(settings.bucket_minutes * 60 * _US)
         self._max_memory = int(settings.max_memory_mib * 2**20)
         self._cameras: dict[str, _Camera] = {}
         self._writer: BucketWriter | None = None
@@ -95,12 +98,12 @@ class RollingWindow:
         self._bounded_by = "age"
         self._buckets = folder.read(key, fingerprint, self._codes)
         self._next_sequence = 1 + max((b.sequence for b in self._buckets), default=0)
-        latest = [max(b.newest, b.made.opened) for b in self._buckets if b.made]
-        if latest:
-            self._clock.start_from(max(latest))
         self._begun = 0
+        if self._buckets:
+            self._clock.start_from(max(b.end(self._ahead) for b in self._buckets))
+        self._seen = self._clock.believed_us()
         with self._changed:
-            self._changed_buckets()
+            self._date_anew(self._seen)
             self._make_room(0)
             self._drop_expired()
 
@@ -238,7 +241,7 @@ class RollingWindow:
     def _checked_time(self, time: datetime) -> int:
         moment_us = microseconds(time)
         with self._changed:
-            if moment_us > self._clock.wall_us() + self.settings.max_ahead_s * 1e6:
+            if moment_us > self._clock.wall_us() + self._ahead:
                 raise InvalidRequest(f"time: {time} is in the future; set the clock of the camera or of the gateway")
             if moment_us < self._cutoff():
                 raise InvalidRequest(f"time: {time} is older than the {self.settings.hours:g} h that the window keeps")
@@ -268,7 +271,7 @@ class RollingWindow:
                 return None
             row = writer.bucket.rows[camera.row]
             until, count = int(row["until"]), int(row["count"])
-            gap_us = self.settings.collapse_gap_s * 1e6
+            gap_us = self.settings.collapse_gap_s * _US
             if not int(row["time"]) <= moment_us <= until + gap_us or count == _COUNT_MAX:
                 return None
             if camera.labels != frame.labels or float(camera.turned @ turned) < self.settings.collapse_cosine:
@@ -324,7 +327,7 @@ class RollingWindow:
 
     def _begin(self) -> BucketWriter:
         self._begun = self._clock.believed_us()
-        made = Made(self._fingerprint, self._codes.dimension, self._begun)
+        made = Made(self._fingerprint, self._codes.dimension, self._begun + self._bucket_us)
         sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
         durable = self.settings.sync == "fsync"
         self._writer = BucketWriter(self._folder.path, sequence, self._key, made, self._codes, durable=durable)
@@ -347,9 +350,9 @@ class RollingWindow:
             bucket = self._writer.bucket
             age_us = abs(self._clock.believed_us() - self._begun)  # a clock set back ends a bucket as well
             if (
-                age_us >= self.settings.bucket_minutes * 60e6
+                age_us >= self._bucket_us
                 or bucket.disk_bytes >= self._max_disk // _PARTS
-                or bucket.memory_bytes >= self._max_memory // _PARTS
+                or bucket.used_bytes >= self._max_memory // _PARTS
             ):
                 self._rotate()
         self._drop_expired()
@@ -359,21 +362,31 @@ class RollingWindow:
         still = self._buckets if self._writer is None else self._buckets[:-1]
         self._still_disk = sum(b.disk_bytes for b in still)
         self._still_memory = sum(b.memory_bytes for b in still)
-        self._oldest_end = min((b.newest for b in self._buckets if len(b)), default=_NEVER)
-        if self._writer is not None and not len(self._writer.bucket):
-            self._oldest_end = -_NEVER  # looked at again once it has a frame
+        self._oldest_end = min((b.end(self._ahead) for b in still), default=_NEVER)
+        if self._writer is not None:  # it may be empty yet; what it gets can only make it end later
+            self._oldest_end = min(self._oldest_end, self._begun)
+
+    def _date_anew(self, now: int) -> None:
+        """Buckets that arrived in the future, by a clock that was wrong then or is now, count from now."""
+        for bucket in self._buckets:
+            if bucket.arrived > now + self._bucket_us + _US:
+                bucket.arrived = now
+        self._changed_buckets()
 
     def _cutoff(self) -> int:
         return self._clock.believed_us() - int(self.settings.hours * _HOUR_US)
 
     def _drop_expired(self) -> None:
-        """Up to the last bucket that is old; those before it arrived earlier, whatever their clock said."""
-        cutoff = self._cutoff()
+        """Every bucket that is over."""
+        now, cutoff = self._clock.believed_us(), self._cutoff()
+        if now < self._seen:  # set back
+            self._date_anew(now)
+        self._seen = now
         if self._oldest_end >= cutoff:
             return
-        old = [place for place, b in enumerate(self._buckets) if len(b) and b.newest < cutoff]
+        old = [bucket for bucket in self._buckets if bucket.end(self._ahead) < cutoff]
         if old:
-            self._drop(old[-1] + 1, "age")
+            self._drop(old, "age")
         self._changed_buckets()
 
     def _make_room(self, coming: int) -> None:
@@ -390,11 +403,11 @@ class RollingWindow:
             memory -= self._buckets[drop].memory_bytes
             drop += 1
         if drop:
-            self._drop(drop, "bytes")
+            self._drop(self._buckets[:drop], "bytes")
 
-    def _drop(self, count: int, bounded_by: str) -> None:
-        """Removes the first buckets: their files and their rows at once."""
-        gone, self._buckets = self._buckets[:count], self._buckets[count:]
+    def _drop(self, gone: list[Bucket], bounded_by: str) -> None:
+        """Removes buckets: their files and their rows at once."""
+        self._buckets = [bucket for bucket in self._buckets if bucket not in gone]
         self._bounded_by = bounded_by
         if self._writer is not None and self._writer.bucket in gone:
             self._rotate()

@@ -13,6 +13,7 @@ from edge.window.bucket import Bucket, RowArray
 from edge.window.codes import Vector
 from edge.window.frames import WindowFrame, moment
 from edge.window.vector_blocks import VectorSnapshot
+from lineside.shards.vector_index import faiss_threads
 
 Span = tuple[int, int]
 Mask = NDArray[np.bool_]
@@ -48,11 +49,12 @@ def similar(
         return []
     wanted = k if duplicate_cosine is None else k * _FOLDED_PER_WANTED
     hits: list[_Hit] = []
-    for part in _parts(buckets, cameras, span):
-        if part.vectors is not None:
-            scores, rows = part.vectors.search(turned, wanted, part.allowed)
-            hits.extend(_Hit(score, part, row) for score, row in zip(scores.tolist(), rows.tolist(), strict=True))
-            hits = sorted(hits, key=lambda hit: -hit.similarity)[:wanted]
+    with faiss_threads(1):  # one query is one task: waking other threads for each block costs more than comparing it
+        for part in _parts(buckets, cameras, span):
+            if part.vectors is not None:
+                scores, rows = part.vectors.search(turned, wanted, part.allowed)
+                hits.extend(_Hit(score, part, row) for score, row in zip(scores.tolist(), rows.tolist(), strict=True))
+                hits = sorted(hits, key=lambda hit: -hit.similarity)[:wanted]
     if duplicate_cosine is None:
         return [_frame(hit) for hit in hits]
     return _folded(hits, k, duplicate_cosine)
