@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Wanted = TypeVar("Wanted", bound=RetrieveRequest)
 
 # Fields of a multipart body that hold JSON; the others are plain text.
-_JSON_FIELDS = frozenset({"filters", "telemetry"})
+_JSON_FIELDS = frozenset({"filters", "telemetry", "labels"})
 _MAX_ERRORS_SHOWN = 5
 
 
@@ -40,7 +40,7 @@ async def read_request(request: Request, model: type[Wanted], settings: HttpSett
     body = await read_body(request, settings.max_body_bytes)
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        fields, image = await _multipart(request, body, settings.image)
+        fields, image = await read_multipart(request, body, settings.image)
         parsed = validate(model, fields)
     elif kind == "application/json" or kind.endswith("+json") or not kind:
         parsed, image = validate_json(model, body), None
@@ -103,7 +103,9 @@ def in_words(error: ValidationError) -> str:
     return "; ".join(problems) + (f"; and {more} more" if more > 0 else "")
 
 
-async def _multipart(request: Request, body: bytes, limits: ImageLimits) -> tuple[dict[str, Any], bytes | None]:
+async def read_multipart(request: Request, body: bytes, limits: ImageLimits) -> tuple[dict[str, Any], bytes | None]:
+    """The fields of a multipart body, and the file `image` where there is one; raises InvalidRequest."""
+
     async def replay() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lineside.answering.deadline import Deadline
@@ -30,7 +30,8 @@ class GatewayStatus:
     """What a gateway adds to its status: where its knowledge comes from, and how that went.
 
     `publication` is what is served; `backup` the release that would take over; `last_look` what the latest look at the
-    store came to, and why; `incidents` the latest first.
+    store came to, and why; `incidents` the latest first; `parts` what the others (routing, window, mqtt) say of
+    themselves.
     """
 
     name: str
@@ -40,6 +41,7 @@ class GatewayStatus:
     backup: int | None = None
     last_look: str = ""
     incidents: tuple[str, ...] = ()
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

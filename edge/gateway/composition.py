@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
+from fastapi import FastAPI
+
+from edge.gateway.following import Following
+from edge.gateway.frame_route import frame_router
+from edge.gateway.frames import FrameIntake, FrameKept, FrameWindow
 from edge.gateway.knowledge import Knowledge, KnowledgeAnswers
+from edge.gateway.routed import Routed
 from edge.gateway.service import GatewayService
 from edge.gateway.serving import Serving
 from edge.gateway.settings import GatewaySettings
+from edge.messaging import MqttBridge
 from edge.pieces import GatewayIdentity
-from edge.sync import OpenRelease, Source, Synchroniser, SyncLoop
-
-_STOP_S = 10.0
+from edge.sync import OpenRelease, Source, Synchroniser
+from edge.window import window_key
+from lineside.errors import NotFound
+from webapi import create_api
+from webapi.service import Answers
 
 
 class Part(Protocol):
@@ -27,25 +37,53 @@ class Part(Protocol):
 
 
 class Gateway:
-    """One gateway, without its HTTP server. Its parts belong to one event loop.
+    """One gateway, without its HTTP server. Everything of it belongs to one event loop.
 
-    Raises:
-        ConfigurationError: the settings cannot work.
+    parts: in the order of their start; each needs those before it at most.
     """
 
     def __init__(self, settings: GatewaySettings, identity: GatewayIdentity, *, source: Source | None = None) -> None:
+        """Raises ConfigurationError where the settings cannot work."""
         self.settings = settings
-        self.knowledge = Knowledge(self._open)
+        self.window = None
+        if settings.window is not None:
+            self.window = FrameWindow(settings.state / "window", settings.window, window_key(identity.state_key))
+        self.knowledge = Knowledge(self._open, self._served)
+        self.frames = None if self.window is None else FrameIntake(self.knowledge, self.window)
         self.synchroniser = Synchroniser(settings, identity, source=source, accept=self.knowledge.accept)
         self.following = Following(self.knowledge, self.synchroniser)
-        self.service = GatewayService(
-            self.knowledge,
-            KnowledgeAnswers(self.knowledge, settings.answering),
-            self.synchroniser,
-            lambda: self.following.loop.last,
-        )
-        self.parts: Sequence[Part] = (self.following,)
+        self.parts: list[Part] = [self.following]
+        said: dict[str, Callable[[], str]] = {}
+
+        answers: Answers = KnowledgeAnswers(self.knowledge, settings.answering)
+        self.routed = None
+        if settings.routing is not None:
+            self.routed = Routed(answers, settings.routing, settings.gateway, self.following.knowledge_state)
+            answers, said["routing"] = self.routed.router, self.routed.status
+            self.parts.append(self.routed)
+        self.service = GatewayService(answers, self.knowledge, self.following, self.window, said)
+
+        if settings.mqtt is not None:
+            bridge = MqttBridge(
+                settings.mqtt,
+                settings.gateway,
+                answers,
+                self._frame,
+                self.following.look_now,
+                self.service.report,
+                settings.state,
+            )
+            said["mqtt"] = lambda: "connected" if bridge.status().connected else bridge.status().problem
+            self.parts.append(bridge)
         self._started: list[Part] = []
+
+    def api(self) -> FastAPI:
+        """The HTTP interface: the cluster's, and `/v1/frames` where a window is configured."""
+        elsewhere = None if self.routed is None else self.routed.citations
+        api = create_api(self.service, self.settings.http.limits, elsewhere=elsewhere)
+        if self.frames is not None:
+            api.include_router(frame_router(self.frames))
+        return api
 
     async def start(self) -> None:
         """Starts every part; where one cannot, those before it are stopped again."""
@@ -62,36 +100,19 @@ class Gateway:
         while self._started:
             await self._started.pop().stop()
         self.knowledge.close()
+        if self.window is not None:
+            await asyncio.to_thread(self.window.close)
 
     def _open(self, release: OpenRelease, before: Serving | None) -> Serving:
-        return Serving(release, self.settings, before)
+        if self.window is None:
+            return Serving(release, self.settings, before)
+        return Serving(release, self.settings, before, wrap_search=self.window.wrap)
 
+    def _served(self, serving: Serving) -> None:
+        if self.window is not None:
+            self.window.fit(serving)
 
-class Following:
-    """Serves what is held, then follows the store: both in threads, so that the gateway answers meanwhile."""
-
-    def __init__(self, knowledge: Knowledge, synchroniser: Synchroniser) -> None:
-        self._knowledge, self._synchroniser = knowledge, synchroniser
-        self.loop = SyncLoop(synchroniser, on_change=self._adopt)
-        self._opening: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        self._opening = asyncio.create_task(self._open_then_follow())
-
-    async def stop(self) -> None:
-        if self._opening is not None:
-            await self._opening
-            await asyncio.to_thread(self.loop.stop, _STOP_S)
-
-    async def _open_then_follow(self) -> None:
-        await asyncio.to_thread(self._open_held)
-        self.loop.start()
-
-    def _open_held(self) -> None:
-        if self._synchroniser.state().current is not None:
-            self._adopt()
-
-    def _adopt(self) -> None:
-        current = self._synchroniser.state().current
-        publication = None if current is None else current.publication
-        self._knowledge.adopt(publication, self._synchroniser.open_release)
+    async def _frame(self, camera: str, time: datetime, image: bytes, labels: tuple[str, ...]) -> FrameKept:
+        if self.frames is None:
+            raise NotFound("this gateway keeps no frames: gateway.yaml has no `window`")
+        return await self.frames.frame(camera, time, image, labels)

@@ -31,8 +31,9 @@ class Knowledge:
     `accept`, `adopt` and `close` belong to one thread at a time; `serving` may be called from any.
     """
 
-    def __init__(self, open_serving: OpenServing) -> None:
-        self._open = open_serving
+    def __init__(self, open_serving: OpenServing, on_served: Callable[[Serving], None] = lambda serving: None) -> None:
+        """`on_served` is called, where `adopt` was, when another release has begun to serve."""
+        self._open, self._on_served = open_serving, on_served
         self._lock = threading.Lock()
         self._served: Shared[Serving] | None = None
         self._waiting: Shared[Serving] | None = None
@@ -94,6 +95,7 @@ class Knowledge:
             before=None if before is None else before.value.release,
             rows=len(fresh.value.index),
         )
+        self._on_served(fresh.value)
         if before is not None:
             before.let_go()
 

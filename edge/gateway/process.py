@@ -19,7 +19,6 @@ from edge.gateway.composition import Gateway
 from edge.gateway.settings import GatewaySettings, ServerSettings
 from edge.pieces import GatewayIdentity
 from lineside.errors import ConfigurationError
-from webapi import create_api
 
 log = structlog.get_logger("lineside.gateway")
 
@@ -61,7 +60,7 @@ async def _serve(gateway: Gateway, listener: socket.socket) -> None:
     http = gateway.settings.http
     server = _Server(
         uvicorn.Config(
-            create_api(gateway.service, http.limits),
+            gateway.api(),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from PIL import Image
 
 from edge.fleet.reports import GatewayReport
+from edge.gateway.following import Following
+from edge.gateway.frames import FrameWindow
 from edge.gateway.knowledge import Knowledge
 from edge.gateway.serving import Serving
-from edge.sync import Outcome, Synchroniser
+from edge.sync import Outcome
+from edge.window import RollingWindow, WindowStatus
 from lineside.documents import Document
 from lineside.errors import LinesideError
 from lineside.search.contract import SearchQuery
@@ -31,13 +34,16 @@ class GatewayService:
 
     def __init__(
         self,
-        knowledge: Knowledge,
         answerer: Answers,
-        synchroniser: Synchroniser,
-        last_look: Callable[[], Outcome | None],
+        knowledge: Knowledge,
+        following: Following,
+        window: FrameWindow | None = None,
+        said: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
+        """`said`: what other parts say of themselves in the status, by their section of `gateway.yaml`."""
         self.answerer = answerer
-        self._knowledge, self._synchroniser, self._last_look = knowledge, synchroniser, last_look
+        self._knowledge, self._following, self._window = knowledge, following, window
+        self._said = {} if said is None else said
         self._started = time.monotonic()
         self._probe: tuple[float, Readiness] | None = None
         self._probing = asyncio.Lock()
@@ -48,12 +54,13 @@ class GatewayService:
             return await asyncio.to_thread(serving.document, document_id, version)
 
     async def image(self, image_id: str) -> StoredImage:
+        if self._window is not None and RollingWindow.is_frame_id(image_id):
+            return await asyncio.to_thread(self._window.image, image_id)
         with self._knowledge.serving() as serving:
             return await asyncio.to_thread(serving.image, image_id)
 
     async def status(self) -> Status:
-        serving, outcome = self._knowledge.now, self._last_look()
-        state = await asyncio.to_thread(self._synchroniser.state)
+        serving, outcome, state = self._knowledge.now, self._following.last_look, self._following.state
         return Status(
             release=None if serving is None else serving.release,
             rows=0 if serving is None else len(serving.index),
@@ -69,15 +76,16 @@ class GatewayService:
                 backup=None if state.backup is None else state.backup.release,
                 last_look="" if outcome is None else ": ".join(filter(None, (outcome.status, outcome.reason))),
                 incidents=self._incidents(),
+                parts=self._parts(),
             ),
         )
 
     def report(self) -> GatewayReport:
-        """How this gateway is now, for the fleet. Reads the state file: call it in a thread."""
-        serving, outcome = self._knowledge.now, self._last_look()
+        """How this gateway is now, for the fleet; never blocks."""
+        serving, outcome = self._knowledge.now, self._following.last_look
         reason = self._knowledge.problem or _said(outcome, "refused", "failed") or ""
         return GatewayReport(
-            gateway=self._synchroniser.settings.gateway,
+            gateway=self._following.state.gateway,
             at=datetime.now(UTC),
             publication=None if serving is None else serving.publication,
             release=None if serving is None else serving.release,
@@ -102,7 +110,7 @@ class GatewayService:
                 ready = all(said == "ready" for said in stages.values())
                 return Readiness(ready, stages, serving.release)
         except LinesideError as error:
-            outcome = self._last_look()
+            outcome = self._following.last_look
             looked = "the store was not looked at yet" if outcome is None else outcome.reason or outcome.status
             return Readiness(False, {"knowledge": f"{error}; last look at the store: {looked}"})
 
@@ -128,13 +136,28 @@ class GatewayService:
             stages[stage] = str(error)
         return stages
 
+    def _parts(self) -> dict[str, str]:
+        parts = {name: says() for name, says in self._said.items()}
+        if self._window is not None:
+            held = self._window.status()
+            parts["window"] = "not open" if held is None else _describe(held)
+        return parts
+
     def _incidents(self) -> tuple[str, ...]:
-        latest = reversed(self._synchroniser.state().incidents[-_INCIDENTS_SHOWN:])
+        latest = reversed(self._following.state.incidents[-_INCIDENTS_SHOWN:])
         return tuple(f"{i.at:%Y-%m-%dT%H:%M:%SZ} publication {i.publication}: {i.reason}"[:1_000] for i in latest)
 
 
 def _said(outcome: Outcome | None, *statuses: str) -> str | None:
     return outcome.reason if outcome is not None and outcome.status in statuses else None
+
+
+def _describe(window: WindowStatus) -> str:
+    since = "" if window.since is None else f" since {window.since:%Y-%m-%dT%H:%M:%SZ}"
+    return (
+        f"{window.records} records of {window.frames} frames of {window.cameras} cameras{since}, "
+        f"{window.disk_bytes / 2**20:.1f} MiB on the disk, bounded by {window.bounded_by}"
+    )
 
 
 def _small_image() -> bytes:

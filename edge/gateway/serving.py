@@ -22,7 +22,7 @@ from lineside.releases.opened import cited_document, cited_image, warm_up
 from lineside.search import ReleaseIndex
 from lineside.shards.images import StoredImage
 
-WrapSearch = Callable[[Search], Search]
+WrapSearch = Callable[[Search, "Serving"], Search]
 
 
 class Serving:
@@ -37,7 +37,7 @@ class Serving:
         settings: GatewaySettings,
         before: Serving | None = None,
         *,
-        wrap_search: WrapSearch = lambda search: search,
+        wrap_search: WrapSearch = lambda search, serving: search,
     ) -> None:
         """Raises ConfigurationError where a model is missing, or is not the one that made the release."""
         if settings.encoders is None:
@@ -64,7 +64,7 @@ class Serving:
             warm_up(self.index)
             undo.pop_all()
         self._searching = LocalSearch(lambda: self.index, max_batch=settings.encoders.max_batch)
-        self.search = wrap_search(self._searching.search)
+        self.search = wrap_search(self._searching.search, self)
         prompt = PromptSettings()
         if settings.writer is not None:
             prompt = PromptSettings(
@@ -76,6 +76,11 @@ class Serving:
     @property
     def release(self) -> int:
         return self.index.release
+
+    @property
+    def joint_dimension(self) -> int:
+        """Length of a vector of the joint space; 0 where the release has none."""
+        return max(shard.manifest.dimensions["joint"] for shard in self.index.shards)
 
     @property
     def encoders(self) -> LocalEncoders:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edge.messaging.settings import MqttSettings
+from edge.routing.settings import RoutingSettings
 from edge.sync.settings import SyncSettings
+from edge.window.settings import WindowSettings
 from lineside.answering.settings import AnsweringSettings
 from lineside.errors import ConfigurationError
 from lineside.search.settings import SearchSettings
 from webapi.settings import HttpSettings
-
-_Section = TypeVar("_Section", bound=BaseModel)
 
 
 class _Settings(BaseModel):
@@ -58,6 +58,29 @@ class GatewaySettings(SyncSettings):
     writer: WriterSettings | None = Field(None, description="without it answers are quoted, not written")
     answering: AnsweringSettings = AnsweringSettings()
     search: SearchSettings = SearchSettings(verify=False)  # every byte was compared with the signed index just before
+    routing: RoutingSettings | None = Field(None, description="whom else to ask; without it the gateway stands alone")
+    window: WindowSettings | None = Field(None, description="the latest frames of the cameras; without it none is kept")
+    mqtt: MqttSettings | None = Field(None, description="questions and frames in, answers and reports out")
+
+    def below(self, folder: Path) -> GatewaySettings:
+        """The same with relative paths taken from `folder`."""
+
+        def source(model: str) -> str:
+            return model if model in self.models else str(folder / model)
+
+        changed: dict[str, object] = {"state": folder / self.state, "root": folder / self.root}
+        if self.ca is not None:
+            changed["ca"] = folder / self.ca
+        if self.encoders is not None:
+            joint = None if self.encoders.joint is None else source(self.encoders.joint)
+            changed["encoders"] = self.encoders.model_copy(update={"text": source(self.encoders.text), "joint": joint})
+        if self.writer is not None:
+            changed["writer"] = self.writer.model_copy(update={"model": source(self.writer.model)})
+        if self.routing is not None:
+            changed["routing"] = self.routing.below(folder)
+        if self.mqtt is not None:
+            changed["mqtt"] = self.mqtt.in_folder(folder)
+        return self.model_copy(update=changed)
 
 
 def read_gateway(path: Path) -> GatewaySettings:
@@ -73,19 +96,7 @@ def read_gateway(path: Path) -> GatewaySettings:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise ConfigurationError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    folder = path.parent.absolute()
-    settings = _absolute(settings, folder)
-    encoders, writer = settings.encoders, settings.writer
-
-    def source(model: str) -> str:
-        return model if model in settings.models else str(folder / model)
-
-    if encoders is not None:
-        joint = None if encoders.joint is None else source(encoders.joint)
-        encoders = encoders.model_copy(update={"text": source(encoders.text), "joint": joint})
-    if writer is not None:
-        writer = writer.model_copy(update={"model": source(writer.model)})
-    return settings.model_copy(update={"encoders": encoders, "writer": writer})
+    return settings.below(path.parent.absolute())
 
 
 def model_place(model: str, held: dict[str, Path]) -> Path:
@@ -100,15 +111,3 @@ def model_place(model: str, held: dict[str, Path]) -> Path:
             f"there is no model {model}: name it in `models`, so that it comes with the release, or give its path"
         )
     return place
-
-
-def _absolute(section: _Section, folder: Path) -> _Section:
-    """The same with every path below `folder`; absolute ones stay."""
-    changed: dict[str, object] = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, Path):
-            changed[name] = folder / value
-        elif isinstance(value, BaseModel):
-            changed[name] = _absolute(value, folder)
-    return section.model_copy(update=changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 
@@ -16,11 +17,21 @@ _log = structlog.get_logger(__name__)
 
 
 class SyncLoop:
-    """Runs until `stop`. `on_change` is called, in the thread, when another release has become current."""
+    """Runs until `stop`. `on_change` is called, in the thread, when another release has become current.
 
-    def __init__(self, synchroniser: Synchroniser, on_change: Callable[[], None]) -> None:
+    `on_look` is called there after every look. `newest_at` (UTC) is when it was last known that nothing newer is
+    published than what is held; None where that was never so.
+    """
+
+    def __init__(
+        self,
+        synchroniser: Synchroniser,
+        on_change: Callable[[], None],
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
         self._synchroniser = synchroniser
-        self._on_change = on_change
+        self._on_change, self._on_look = on_change, on_look
+        self.newest_at: datetime | None = None
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lineside-sync", daemon=True)
@@ -51,6 +62,7 @@ class SyncLoop:
                 check_at = time.monotonic() + settings.check_every_s
             if changed:
                 self._on_change()
+            self._on_look()
             self._wake.wait(backoff.wait(failed))
 
     def _look(self) -> tuple[bool, bool]:
@@ -59,6 +71,8 @@ class SyncLoop:
         except LinesideError as error:
             _log.error("update cannot run", reason=str(error))
             return False, True
+        if self.last.status == "applied" or (self.last.status == "unchanged" and not self.last.reason):
+            self.newest_at = datetime.now(UTC)
         return self.last.status == "applied", self.last.status not in ("applied", "unchanged")
 
     def _check(self) -> bool:

@@ -1,0 +1,67 @@
+"""Serves what is held, then follows the store: both in threads, so that the gateway answers meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from edge.gateway.knowledge import Knowledge
+from edge.routing import KnowledgeState
+from edge.sync import Outcome, Synchroniser, SyncLoop
+from edge.sync.state import State
+
+_STOP_S = 5.0
+
+
+class Following:
+    """A part of a gateway. `state` is what the disk said after the last look: current release, backup, incidents."""
+
+    def __init__(self, knowledge: Knowledge, synchroniser: Synchroniser) -> None:
+        self._knowledge, self._synchroniser = knowledge, synchroniser
+        self._loop = SyncLoop(synchroniser, on_change=self._adopt, on_look=self._refresh)
+        self._begun = datetime.now(UTC)
+        self._opening: asyncio.Task[None] | None = None
+        self.state = State(gateway=synchroniser.settings.gateway)
+
+    @property
+    def last_look(self) -> Outcome | None:
+        """What the latest look at the store came to; None before the first one."""
+        return self._loop.last
+
+    def look_now(self) -> None:
+        """Somebody has told that there is something new."""
+        self._loop.look_now()
+
+    def knowledge_state(self) -> KnowledgeState:
+        """What routing decides by."""
+        serving, current = self._knowledge.now, self.state.current
+        current_at = self._loop.newest_at or (self._begun if current is None else current.applied)
+        if serving is None:
+            return KnowledgeState(0, frozenset(), current_at)
+        return KnowledgeState(serving.release, frozenset(serving.index.families), current_at)
+
+    async def start(self) -> None:
+        """Returns at once; `Knowledge` says when there is something to answer from."""
+        self._opening = asyncio.create_task(self._open_then_follow())
+
+    async def stop(self) -> None:
+        if self._opening is not None:
+            await self._opening
+            await asyncio.to_thread(self._loop.stop, _STOP_S)
+
+    async def _open_then_follow(self) -> None:
+        await asyncio.to_thread(self._open_held)
+        self._loop.start()
+
+    def _open_held(self) -> None:
+        self._refresh()
+        if self.state.current is not None:
+            self._adopt()
+
+    def _adopt(self) -> None:
+        self._refresh()
+        current = self.state.current
+        self._knowledge.adopt(None if current is None else current.publication, self._synchroniser.open_release)
+
+    def _refresh(self) -> None:
+        self.state = self._synchroniser.state()
