@@ -13,12 +13,12 @@ from edge.gateway.following import Following
 from edge.gateway.frame_route import frame_router
 from edge.gateway.frames import FrameIntake, FrameKept, FrameWindow
 from edge.gateway.knowledge import Knowledge, KnowledgeAnswers
-from edge.gateway.routed import Routed
 from edge.gateway.service import GatewayService
 from edge.gateway.serving import Serving
 from edge.gateway.settings import GatewaySettings
 from edge.messaging import MqttBridge
 from edge.pieces import GatewayIdentity
+from edge.routing import Level, Routing
 from edge.sync import OpenRelease, Source, Synchroniser
 from edge.window import window_key
 from lineside.errors import NotFound
@@ -56,11 +56,11 @@ class Gateway:
         said: dict[str, Callable[[], str]] = {}
 
         answers: Answers = KnowledgeAnswers(self.knowledge, settings.answering)
-        self.routed = None
+        self.routing = None
         if settings.routing is not None:
-            self.routed = Routed(answers, settings.routing, settings.gateway, self.following.knowledge_state)
-            answers, said["routing"] = self.routed.router, self.routed.status
-            self.parts.append(self.routed)
+            self.routing = Routing(answers, settings.routing, self.following.knowledge_state, gateway=settings.gateway)
+            answers, said["routing"] = self.routing.router, self._routing_in_words
+            self.parts.append(self.routing)
         self.service = GatewayService(answers, self.knowledge, self.following, self.window, said)
 
         if settings.mqtt is not None:
@@ -79,7 +79,7 @@ class Gateway:
 
     def api(self) -> FastAPI:
         """The HTTP interface: the cluster's, and `/v1/frames` where a window is configured."""
-        elsewhere = None if self.routed is None else self.routed.citations
+        elsewhere = None if self.routing is None else self.routing.elsewhere
         api = create_api(self.service, self.settings.http.limits, elsewhere=elsewhere)
         if self.frames is not None:
             api.include_router(frame_router(self.frames))
@@ -104,9 +104,19 @@ class Gateway:
             await asyncio.to_thread(self.window.close)
 
     def _open(self, release: OpenRelease, before: Serving | None) -> Serving:
-        if self.window is None:
-            return Serving(release, self.settings, before)
-        return Serving(release, self.settings, before, wrap_search=self.window.wrap)
+        wrap = None if self.window is None else self.window.wrap
+        return Serving(release, self.settings, before, wrap_search=wrap, level=self._level)
+
+    def _level(self) -> Level:
+        return Level.NORMAL if self.routing is None else self.routing.health.level
+
+    def _routing_in_words(self) -> str:
+        if self.routing is None:
+            return "not configured"
+        status = self.routing.status()
+        links = (f"{url}: {breaker}" for url, breaker in status.links.items())
+        counts = (f"{name} {count}" for name, count in sorted(status.counts.items()))
+        return "; ".join((f"level {status.level}", *status.reasons, *links, *counts))
 
     def _served(self, serving: Serving) -> None:
         if self.window is not None:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 from edge.gateway.settings import EncoderSettings, model_place
+from lineside.encoders import QuestionEncoder, load_joint_encoder, load_text_encoder
 from lineside.encoders.images import ImageLimits
-from lineside.encoders.settings import Runtime
+from lineside.encoders.settings import Dtype, Runtime
 from lineside.local_stages import LocalEncoders
 
 
-def load_encoders(settings: EncoderSettings, models: dict[str, Path], limits: ImageLimits) -> LocalEncoders:
+def load_encoders(
+    settings: EncoderSettings, models: dict[str, Path], limits: ImageLimits, dtype: Dtype
+) -> LocalEncoders:
     """Loads and warms them; `models`: the folders of the models that came with the release.
 
     Raises:
         ConfigurationError: a model is missing, or is none of that kind.
+        IntegrityError: a file is damaged.
     """
-    loading = import_module("lineside.encoders")  # by name: what it loads for a Hugging Face folder needs torch
-    runtime = Runtime(threads=settings.threads)
-    text = loading.load_text_encoder(model_place(settings.text, models), runtime=runtime)
-    joint = (
-        None
-        if settings.joint is None
-        else loading.load_joint_encoder(model_place(settings.joint, models), runtime=runtime)
-    )
+    runtime = Runtime(threads=settings.threads, dtype=dtype)
+    text = load_text_encoder(model_place(settings.text, models), runtime=runtime)
+    joint = None if settings.joint is None else load_joint_encoder(model_place(settings.joint, models), runtime=runtime)
     fingerprints = {"text": text.fingerprint} | ({} if joint is None else {"joint": joint.fingerprint})
     encoders = LocalEncoders(
-        loading.QuestionEncoder(text, joint), joint, fingerprints, limits=limits, max_batch=settings.max_batch
+        QuestionEncoder(text, joint), joint, fingerprints, limits=limits, max_batch=settings.max_batch
     )
     encoders.warm_up()
     return encoders

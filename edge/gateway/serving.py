@@ -9,11 +9,14 @@ from pathlib import Path
 from edge.gateway.encoders import load_encoders
 from edge.gateway.settings import EncoderSettings, GatewaySettings, WriterSettings, model_place
 from edge.gateway.shared import Shared
+from edge.routing import Level
+from edge.routing.sparing import QuickEncoders, sparing
 from edge.sync import OpenRelease
 from lineside.answering.pipeline import Answerer
 from lineside.answering.prompt import PromptSettings
 from lineside.answering.stages import Search
 from lineside.documents import Document
+from lineside.encoders.images import ImageLimits
 from lineside.errors import ConfigurationError
 from lineside.generation import Generator
 from lineside.generation.llamacpp import LlamaCppGenerator, LlamaCppSettings
@@ -37,21 +40,27 @@ class Serving:
         settings: GatewaySettings,
         before: Serving | None = None,
         *,
-        wrap_search: WrapSearch = lambda search, serving: search,
+        wrap_search: WrapSearch | None = None,
+        level: Callable[[], Level] = lambda: Level.NORMAL,
     ) -> None:
-        """Raises ConfigurationError where a model is missing, or is not the one that made the release."""
+        """`level` says how far the gateway spares itself now; `wrap_search` adds to the search.
+
+        Raises:
+            ConfigurationError: a model is missing, or is not the one that made the release.
+        """
         if settings.encoders is None:
             raise ConfigurationError("gateway.yaml has no `encoders`: name those that made the knowledge")
         self.publication = release.publication
         self.index = ReleaseIndex(release.shards, release.release, settings.search)
         with ExitStack() as undo:
             self._encoders_from = _encoder_places(settings.encoders, release.models)
-            self._encoders: Shared[LocalEncoders]
+            self._encoders: tuple[Shared[LocalEncoders], ...]
             if before is not None and before._encoders_from == self._encoders_from:
-                self._encoders = before._encoders.hold()
+                self._encoders = tuple(held.hold() for held in before._encoders)
             else:
-                self._encoders = Shared(load_encoders(settings.encoders, release.models, settings.http.limits.image))
-            undo.callback(self._encoders.let_go)
+                self._encoders = _load_all(settings.encoders, release.models, settings.http.limits.image)
+            for held in self._encoders:
+                undo.callback(held.let_go)
             self.encoders.check(self.index)
             self._writer_from = None if settings.writer is None else _gguf(settings.writer, release.models)
             self._writer: Shared[Generator] | None = None
@@ -64,13 +73,20 @@ class Serving:
             warm_up(self.index)
             undo.pop_all()
         self._searching = LocalSearch(lambda: self.index, max_batch=settings.encoders.max_batch)
-        self.search = wrap_search(self._searching.search, self)
+        self.search: Search = self._searching.search
+        if wrap_search is not None:
+            self.search = wrap_search(self.search, self)
         prompt = PromptSettings()
         if settings.writer is not None:
             prompt = PromptSettings(
                 max_sentences=settings.writer.prompt_sentences, max_note_chars=settings.writer.prompt_chars
             )
         stages = local_stages(self.encoders, self.search, None if self._writer is None else self._writer.value)
+        if len(self._encoders) > 1 and settings.routing is not None:
+            quick = self._encoders[1].value
+            images = quick.encode_image if quick.encodes_images else None
+            widening = settings.routing.health.search_widening
+            stages = sparing(stages, QuickEncoders(quick.encode_text, images), level, widening)
         self.answerer = Answerer(stages, settings.answering, prompt=prompt)
 
     @property
@@ -84,7 +100,7 @@ class Serving:
 
     @property
     def encoders(self) -> LocalEncoders:
-        return self._encoders.value
+        return self._encoders[0].value
 
     @property
     def writes(self) -> bool:
@@ -105,9 +121,20 @@ class Serving:
     def close(self) -> None:
         """Ends its threads and lets go of the models; the memory goes with the last reference."""
         self._searching.close()
-        self._encoders.let_go()
+        for held in self._encoders:
+            held.let_go()
         if self._writer is not None:
             self._writer.let_go()
+
+
+def _load_all(
+    settings: EncoderSettings, models: dict[str, Path], limits: ImageLimits
+) -> tuple[Shared[LocalEncoders], ...]:
+    """The encoders and, where they are wanted, the quick ones after them."""
+    loaded = [Shared(load_encoders(settings, models, limits, settings.dtype))]
+    if settings.quick:
+        loaded.append(Shared(load_encoders(settings, models, limits, "int8")))
+    return tuple(loaded)
 
 
 def _encoder_places(settings: EncoderSettings, models: dict[str, Path]) -> tuple[Path | None, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -33,8 +34,10 @@ class ServerSettings(_Settings):
 class EncoderSettings(_Settings):
     """The encoders of questions and frames: those that made the knowledge."""
 
-    text: str = Field(description="sentence encoder: one of `models`, or a folder")
-    joint: str | None = Field(None, description="encoder of frames: one of `models`, or a folder; none: no frames")
+    text: str = Field("encoders", description="sentence encoder: one of `models`, or a folder")
+    joint: str | None = Field("encoders", description="of frames: one of `models`, or a folder; null: no frames")
+    dtype: Literal["bfloat16", "float32", "int8"] = Field("bfloat16", description="precision; int8 is quicker")
+    quick: bool = Field(False, description="int8 ones beside them, for a gateway that is hot or overloaded (`routing`)")
     threads: int = Field(1, ge=1, le=256, description="CPU threads of each encoder")
     max_batch: int = Field(16, ge=1, le=1_024, description="questions or frames encoded at once")
 

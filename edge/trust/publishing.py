@@ -198,7 +198,7 @@ def _models(
         files: dict[str, Path | bytes] = (
             {path.name: path}
             if path.is_file()
-            else {f.relative_to(path).as_posix(): f for f in sorted(path.rglob("*")) if f.is_file()}
+            else {n: f for f in sorted(path.rglob("*")) if f.is_file() and not _is_hidden(n := _below(path, f))}
         )
         if not files:
             raise ConfigurationError(f"model {name}: {path} is neither a file nor a folder with files")
@@ -218,6 +218,15 @@ def _models(
         contents[model_path(name)] = data = index.model_dump_json().encode()
         moved.append(Moved.of(index, new_bytes, data, old))
     return contents
+
+
+def _below(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def _is_hidden(name: str) -> bool:
+    """Stamps and leftovers of tools, which are no part of a model."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _pack(
