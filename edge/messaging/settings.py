@@ -191,7 +191,7 @@ class OpcUaSettings(_Section):
 
     machines: tuple[MachineSettings, ...] = Field(min_length=1, max_length=1_000)
     history_s: float = Field(1_800, ge=10, le=86_400, description="how far back a tag's values are kept")
-    history_points: int = Field(600, ge=8, le=10_000, description="values kept of one tag")
+    history_points: int = Field(240, ge=8, le=10_000, description="values kept of one tag")
     max_age_s: float = Field(
         30, gt=0, description="values of a machine that has not been heard of for longer are left out of questions"
     )
