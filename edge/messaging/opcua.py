@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from asyncua import Client, Node, ua
+from asyncua import ua
+from asyncua.client import Client
+from asyncua.common.node import Node
 from asyncua.common.subscription import DataChangeNotif
 from asyncua.crypto import security_policies, uacrypto
 from asyncua.ua.uaerrors import UaError
