@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import structlog
 from asyncua import ua
-from asyncua.client import Client
+from asyncua.client.client import Client
 from asyncua.common.node import Node
 from asyncua.common.subscription import DataChangeNotif
 from asyncua.crypto import security_policies, uacrypto
