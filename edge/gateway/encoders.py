@@ -16,6 +16,8 @@ def load_encoders(
 ) -> LocalEncoders:
     """Loads and warms them; `models`: the folders of the models that came with the release.
 
+    Exported encoders, both in one folder, need no torch and one graph for both vectors of a question.
+
     Raises:
         ConfigurationError: a model is missing, or is none of that kind.
         IntegrityError: a file is damaged.

@@ -75,7 +75,7 @@ class PieceIndex(_Record):
         if (self.kind == "shard") != (self.epoch > 0):
             raise ValueError("shards are encrypted and models are not")
         for name, file in self.files.items():
-            if not _FILE.fullmatch(name) or len(name) > 200:
+            if not is_file_name(name):
                 raise ValueError(f"unsafe file name {name[:200]!r}")
             for piece in file.pieces:
                 inside = 0 <= piece.pack < len(self.packs) and piece.offset >= 0
@@ -84,6 +84,11 @@ class PieceIndex(_Record):
                 if not _PIECE_ID.fullmatch(piece.id):
                     raise ValueError(f"a piece of {name} has no proper id")
         return self
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file of a shard or a model may have this name: relative, nothing hidden, no way out of its folder."""
+    return len(name) <= 200 and _FILE.fullmatch(name) is not None
 
 
 def parse_index(data: bytes, *, kind: Literal["shard", "model"], name: str) -> PieceIndex:

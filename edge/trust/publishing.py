@@ -25,7 +25,7 @@ from edge.pieces import (
     pack_files,
     wrap_data_key,
 )
-from edge.pieces.index import NAME, parse_index
+from edge.pieces.index import NAME, is_file_name, parse_index
 from edge.trust.keyring import PUBLISHER
 from edge.trust.records import (
     RELEASE,
@@ -41,6 +41,7 @@ from edge.trust.records import (
     parse_record,
 )
 from edge.trust.repository import Content, TrustRepository, Versions
+from lineside.encoders.exported import MANIFEST, check_files, is_exported, read_manifest
 from lineside.errors import ConfigurationError, DataError
 from lineside.shards import Shard
 from lineside.shards.manifest import MANIFEST_NAME
@@ -195,13 +196,7 @@ def _models(
     before = None if start_over else repository.delegated("models")
     contents = {}
     for name, path in sorted(models.items()):
-        files: dict[str, Path | bytes] = (
-            {path.name: path}
-            if path.is_file()
-            else {n: f for f in sorted(path.rglob("*")) if f.is_file() and not _is_hidden(n := _below(path, f))}
-        )
-        if not files:
-            raise ConfigurationError(f"model {name}: {path} is neither a file nor a folder with files")
+        files = _model_files(name, path)
         old = repository.read_target(before, model_path(name)) if before else None
         index, new_bytes = _pack(
             repository,
@@ -220,13 +215,30 @@ def _models(
     return contents
 
 
-def _below(folder: Path, file: Path) -> str:
-    return file.relative_to(folder).as_posix()
+def _model_files(model: str, path: Path) -> dict[str, Path | bytes]:
+    """The files of a model by their name below its folder; hidden ones are left out.
 
-
-def _is_hidden(name: str) -> bool:
-    """Stamps and leftovers of tools, which are no part of a model."""
-    return any(part.startswith(".") for part in name.split("/"))
+    Raises:
+        ConfigurationError: there is none, or one has a name that gateways refuse.
+        IntegrityError: exported encoders that are damaged.
+    """
+    if not re.fullmatch(NAME, model):
+        raise ConfigurationError(f"model {model!r} cannot be published: letters, digits, `_`, `-` and `.` only")
+    if path.is_file():
+        files: dict[str, Path] = {path.name: path}
+    elif is_exported(path):
+        check_files(path, manifest := read_manifest(path))
+        files = {name: path / name for name in (MANIFEST, *manifest.files)}
+    else:
+        found = {file.relative_to(path): file for file in sorted(path.rglob("*")) if file.is_file()}
+        files = {name.as_posix(): f for name, f in found.items() if not any(part[0] == "." for part in name.parts)}
+    if not files:
+        raise ConfigurationError(f"model {model}: {path} is neither a file nor a folder with files")
+    if unsafe := [name for name in files if not is_file_name(name)]:
+        raise ConfigurationError(
+            f"model {model}: {unsafe[0]!r} cannot be published: letters, digits, `_`, `-` and `.` only, 200 in all"
+        )
+    return dict(files)
 
 
 def _pack(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from edge.trust.pruning import prune
 from edge.trust.publishing import Published
 from edge.trust.records import Recipient, Recipients, read_recipients
 from edge.trust.repository import TrustRepository, target_key
+from lineside.encoders.exported import MANIFEST, check_files, read_manifest
 from lineside.errors import ConfigurationError, Conflict, DataError, IntegrityError
 from tests.edge.plant import MemoryStore, Plant
 
@@ -355,3 +357,53 @@ def test_pruning_removes_nothing_when_the_store_was_set_back(plant: Plant) -> No
     with pytest.raises(DataError):
         prune(plant.repository, keep=1, older_than=AT_ONCE)
     assert plant.store.objects == plant.first.objects
+
+
+# ---- Models in folders ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_exported_encoders_arrive_as_they_were_exported(plant: Plant, encoders_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(encoders_folder, tmp_path / "encoders")
+    (folder / "notes.txt").write_text("not part of it")
+    plant.publish(models={"encoders": folder})
+    gateway = plant.gateway(settings={"models": ("encoders",)})
+    assert gateway.update().status == "applied"
+    arrived = gateway.model("encoders")
+    check_files(arrived, manifest := read_manifest(arrived))
+    assert {file.name for file in arrived.iterdir()} == {MANIFEST, *manifest.files}
+
+
+def test_damaged_encoders_are_not_published(plant: Plant, encoders_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(encoders_folder, tmp_path / "encoders")
+    with (folder / "image.bin").open("r+b") as file:
+        file.write(b"?")
+    with pytest.raises(IntegrityError, match=r"image\.bin"):
+        plant.publish(models={"encoders": folder})
+
+
+def test_hidden_files_of_a_model_stay_at_home(plant: Plant, tmp_path: Path) -> None:
+    for name in ("weights", ".complete", ".git/config"):
+        (tmp_path / "writer" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "writer" / name).write_text(name)
+    plant.publish(models={"writer": tmp_path / "writer"})
+    gateway = plant.gateway(settings={"models": ("writer",)})
+    gateway.update()
+    assert [file.name for file in gateway.model("writer").iterdir()] == ["weights"]
+
+
+@pytest.mark.parametrize("name", ["white space", "-dash", "ü", "a" * 201])
+def test_a_model_with_a_file_that_gateways_would_refuse_is_not_published(
+    plant: Plant, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "writer").mkdir()
+    (tmp_path / "writer" / name).write_text("x")
+    with pytest.raises(ConfigurationError, match="cannot be published"):
+        plant.publish(models={"writer": tmp_path / "writer"})
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", ""])
+def test_a_model_has_a_name_that_is_no_path(plant: Plant, tmp_path: Path, name: str) -> None:
+    (tmp_path / "writer.gguf").write_bytes(b"x")
+    with pytest.raises(ConfigurationError, match="cannot be published"):
+        plant.publish(models={name: tmp_path / "writer.gguf"})
