@@ -1,11 +1,12 @@
 """Codes find their place: every code that a corpus defines is asked for, and the first passage must define it.
 
-    python -m benchmarks.codes --store .lineside/store              codes in the tables of a release
-    python -m benchmarks.codes --gcodes ../shared/data/marlin       codes in the front matter of Markdown pages
-    python -m benchmarks.codes --headings ../shared/data/linuxcnc   codes that headings begin with
+    python -m benchmarks.codes --store .lineside/store             codes in tables and headings of a release
+    python -m benchmarks.codes --folder ../shared/data/linuxcnc    the same of a folder of documents
+    python -m benchmarks.codes --gcodes ../shared/data/marlin      codes in the front matter of Markdown pages
 
-A table defines codes where its first column is headed as codes, alarms, errors or faults are. Folders are indexed
-first, with the settings of production, into `$LINESIDE_HOME/bench/codes-NAME`, unless they are there already.
+A table defines codes where its first column is headed as codes, alarms, errors or faults are; a heading defines those
+that it begins with. Folders are indexed first, with the settings of production, into `$LINESIDE_HOME/bench/codes-NAME`,
+unless they are there already.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ _ROW = re.compile(
     r"^((?:[\w/-]+ )?(?:code|alarm|error|fault|warning)(?: (?:code|no\.?|number|id))?): ([^;]{1,24});", re.I
 )
 _CODE = re.compile(r"(?=[\w./-]*\d)[A-Za-z0-9]+(?:[-./][A-Za-z0-9]+)*")
+_RANGE = re.compile(r"([A-Za-z]+)\d[\d.]*-\1\d")
 _FRONT_MATTER = re.compile(r"^codes:\s*\[(.*?)\]", re.MULTILINE)
 # "G92 Coordinate System Offset", "M3, M4, M5 Spindle Control", "M98 and M99", "G17 - G19.1 Plane Select".
 _HEADED = re.compile(
-    r"[A-Z]{1,4}-?\d+(?:\.\d+)*(?:(?:\s*[,/-]\s*|\s+(?:and|or|to)\s+|\s+)[A-Z]{1,4}-?\d+(?:\.\d+)*)*(?!\w)"
+    r"([A-Z]{1,4})-?\d+(?:\.\d+)*(?![\w.]\w)"
+    r"(?:(?:\s*[,/-]\s*|\s+(?:and|or|to)\s+|\s+)\1-?\d+(?:\.\d+)*(?![\w.]\w))*"
 )
 _HEADED_CODE = re.compile(r"[A-Z]{1,4}-?\d+(?:\.\d+)*")
 _QUESTIONS = ("What does {} do?", "What does {} mean?", "{} on the panel, what should I do?")
@@ -42,11 +45,16 @@ Defines = Callable[[Evidence], bool]
 
 
 def rows_of_codes(text: str) -> Iterator[tuple[str, str]]:
-    """(code, the row's beginning) for each row of a table of codes in the text."""
+    """(code, the row's beginning) for each code of each row of a table of codes.
+
+    A range of codes is none, and neither is the argument of another: "G10 L1" defines G10 alone.
+    """
     for line in text.splitlines():
         found = _ROW.match(line.strip())
-        if found and _CODE.fullmatch(found[2].strip()):
-            yield found[2].strip(), found[0]
+        codes = re.split(r"[,\s]+", found[2].strip()) if found else []
+        if found and all(_CODE.fullmatch(code) and not _RANGE.match(code) for code in codes):
+            series = codes[0].rstrip("0123456789.")
+            yield from ((code, found[0]) for code in codes if code.rstrip("0123456789.") == series)
 
 
 def codes_of_heading(heading: str) -> list[str]:
@@ -55,30 +63,30 @@ def codes_of_heading(heading: str) -> list[str]:
     return _HEADED_CODE.findall(found[0]) if found else []
 
 
-def defined_in_tables(index: ReleaseIndex) -> dict[str, Defines]:
-    """Codes of the release's tables; a passage defines one where it holds a row of the code."""
+def defined_in_release(index: ReleaseIndex) -> dict[str, Defines]:
+    """Codes of the release's tables and headings.
+
+    A passage defines one where it holds a row of the code, or where a heading above it begins with the code.
+    """
     rows: dict[str, set[str]] = {}
     for shard in index.shards:
         for text in shard.rows.column("text").to_pylist():
             for code, row in rows_of_codes(text or ""):
                 rows.setdefault(code, set()).add(row)
+    for document_id in dict.fromkeys(document_id for _, document_id in index.passages()):
+        for section in index.document(document_id).sections:
+            for code in codes_of_heading(section.title):
+                rows.setdefault(code, set())
     return {
-        code: lambda found, own=own: any(row in found.text for row in own)  # type: ignore[misc]
+        code: lambda found, code=code, own=own: (  # type: ignore[misc]
+            any(row in found.text for row in own) or _is_headed(found, code)
+        )
         for code, own in sorted(rows.items())
     }
 
 
-def defined_in_headings(index: ReleaseIndex) -> dict[str, Defines]:
-    """Codes that headings of the release begin with; a passage defines one where it lies below such a heading."""
-    codes: set[str] = set()
-    for document_id in dict.fromkeys(document_id for _, document_id in index.passages()):
-        codes.update(
-            code for section in index.document(document_id).sections for code in codes_of_heading(section.title)
-        )
-    return {
-        code: lambda found, code=code: any(code in codes_of_heading(heading) for heading in found.section_path)  # type: ignore[misc]
-        for code in sorted(codes)
-    }
+def _is_headed(found: Evidence, code: str) -> bool:
+    return any(code in codes_of_heading(heading) for heading in found.section_path)
 
 
 def defined_in_front_matter(folder: Path) -> dict[str, Defines]:
@@ -131,20 +139,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--store", type=Path, help="folder of a catalogue")
-    chosen.add_argument("--tables", type=Path, help="folder of documents with tables of codes")
+    chosen.add_argument("--folder", type=Path, help="folder of documents with tables and headings of codes")
     chosen.add_argument("--gcodes", type=Path, help="folder of Markdown pages with codes in their front matter")
-    chosen.add_argument("--headings", type=Path, help="folder of documents whose headings begin with codes")
     parser.add_argument("--again", action="store_true", help="index the folder even if it was indexed before")
     options = parser.parse_args()
     models = lineside_home() / "models"
-    folder = options.gcodes or options.headings or options.tables
+    folder = options.gcodes or options.folder
     catalogue = _indexed(folder, models, options.again) if folder else Catalogue(options.store)
     release = catalogue.current()
     index = ReleaseIndex.open(catalogue.paths(release), release.number)
-    if options.gcodes:
-        defines = defined_in_front_matter(options.gcodes)
-    else:
-        defines = defined_in_headings(index) if options.headings else defined_in_tables(index)
+    defines = defined_in_front_matter(options.gcodes) if options.gcodes else defined_in_release(index)
     if not defines:
         print(f"no codes are defined in {folder or options.store}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 from ingest.builder import DocumentBuilder
 from ingest.html import parse_html_fragment
-from ingest.metadata import Metadata, readable_lines
+from ingest.metadata import Metadata, front_matter_lines
 
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _LIQUID = re.compile(r"\{%.*?%\}|\{:[^}\n]*\}", re.DOTALL)
@@ -87,7 +87,7 @@ def _add_title(tokens: Sequence[Token], metadata: Metadata, state: _State, build
 
     A text that opens with a top heading keeps it as its title; the fields then stand below it.
     """
-    lines = [line for _, block in readable_lines(metadata.fields) for line in block]
+    lines = front_matter_lines(metadata.fields)
     if tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
         state.fields = lines
         return 0

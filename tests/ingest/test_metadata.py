@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest.limits import DEFAULT_LIMITS
-from ingest.metadata import readable_lines, split_front_matter
+from ingest.metadata import front_matter_lines, readable_lines, split_front_matter
 from lineside.errors import ParseError
 
 
@@ -50,3 +50,22 @@ def test_unknown_tags_are_text_and_never_run() -> None:
 def test_lists_of_mappings_read_as_rows() -> None:
     rows = dict(readable_lines({"parameters": [{"tag": "S", "optional": True, "description": "Target <br/>`temp`"}]}))
     assert rows["Parameters"] == ["Parameters: Tag: S; Optional: yes; Description: Target temp"]
+
+
+def test_short_fields_of_front_matter_are_one_row_and_the_others_lines_below_it() -> None:
+    fields = {
+        "brief": "Set a new target hot end temperature.",
+        "codes": ["M104"],
+        "notes": ["With AUTOSTART this command stops the print job timer below half of the lowest temperature."],
+        "parameters": [{"tag": "S", "description": "Target"}],
+        "since": "2.0",
+    }
+    assert front_matter_lines(fields) == [
+        "Brief: Set a new target hot end temperature; Codes: M104; Since: 2.0",
+        "Notes: With AUTOSTART this command stops the print job timer below half of the lowest temperature.",
+        "Parameters: Tag: S; Description: Target",
+    ]
+
+
+def test_a_long_field_of_front_matter_is_a_line_of_its_own() -> None:
+    assert front_matter_lines({"about": "word " * 100, "codes": "M104"})[0] == "Codes: M104"
