@@ -80,6 +80,12 @@ class Service:
     ) -> None:
         self._stop()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started, which must be running."""
+        assert self._process is not None
+        return self._process.pid
+
     def processes(self) -> list[psutil.Process]:
         """Every living process of the service."""
         found: dict[int, psutil.Process] = {}

@@ -25,9 +25,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.application import application, without_model
 from benchmarks.machine import describe_machine
 from benchmarks.reindex import SOURCES, Site, s3_server, source_folders
-from benchmarks.release_swap import application
 from lineside.client import Client
 from lineside.errors import LinesideError
 from lineside.local import lineside_home
@@ -234,7 +234,7 @@ def main() -> int:
         site = Site(options.home / "models", folder)
         site.fill(folders)
         first = publish_demo(options.home, Catalogue(site.store))
-        service, url = application(folder, options.home, site.store, name="promotion")
+        service, url = application(folder, without_model(folder, options.home, site.store), name="promotion")
         with service:
             figures = {"machine": describe_machine(), "sources": list(folders)} | measure(site, url, first)
     waited = [s for waits in figures["seconds_until_answered"].values() for s in waits.values()]

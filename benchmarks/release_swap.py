@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -26,9 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
-from benchmarks.processes import Service
+from benchmarks.application import application, without_model
 from index_builder.build import build_release
 from index_builder.encode import Encoders
 from index_builder.settings import JobSettings, ModelSettings
@@ -36,7 +34,6 @@ from lineside.local import lineside_home
 from lineside.releases import Catalogue, Release
 from lineside.shards import Shard, ShardRef
 
-CONFIG = Path(__file__).resolve().parents[1] / "serve_config.yaml"
 FAMILIES = ("drive", "furnace", "pump")
 QUESTIONS = (
     "How hot may the bearing of the {family} become?",
@@ -260,46 +257,6 @@ def _texts(references: Any) -> dict[str, str]:
     return found
 
 
-def application(folder: Path, home: Path, store: str, name: str = "release-swap") -> tuple[Service, str]:
-    """The application without a language model on a free port, not started yet; its URL."""
-    port, metrics, statistics = _free_ports(3)
-    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    config["http_options"]["port"] = port
-    lineside = config["applications"][0]
-    lineside["args"] |= {
-        "home": str(home),
-        "store": store,
-        "cache": {"folder": str(folder / "cache")},
-        "generator": {"engine": "none"},
-    }
-    lineside["deployments"] = [d for d in lineside["deployments"] if d["name"] != "Generator"]
-    path = folder / "serve_config.yaml"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    url = f"http://127.0.0.1:{port}"
-    service = Service(
-        name,
-        [sys.executable, "-m", "lineside.cli", "serve", "--logs", str(path)],
-        ready_url=f"{url}/readyz",
-        log=folder / "serve.log",
-        environment={
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
-        },
-    )
-    return service, url
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [free.getsockname()[1] for free in sockets]
-    finally:
-        for free in sockets:
-            free.close()
-
-
 def main() -> int:
     """Exit status 1 where a request failed or a response mixed releases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -315,7 +272,9 @@ def main() -> int:
         editions, fingerprints = build_editions(folder, options.home / "models", options.swaps + 1)
         catalogue = Catalogue(options.store or folder / "store")
         publish(catalogue, editions[0], fingerprints, base=None)
-        service, url = application(folder, options.home, catalogue.store.url)
+        service, url = application(
+            folder, without_model(folder, options.home, catalogue.store.url), name="release-swap"
+        )
         with service:
             counts = asyncio.run(
                 swap_under_load(

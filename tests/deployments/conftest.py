@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
-import yaml
 
+from benchmarks.application import Described, remove_deployment
+from benchmarks.application import application as application_of
+from benchmarks.processes import Service
 from demo.render_frames import INDEXED, render_frame
 from index_builder.build import build_release
 from index_builder.settings import ModelSettings
 from lineside.releases import Catalogue
 
-ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 240
-MARK = "LINESIDE_TEST_APPLICATION"
 
 MANUAL = """---
 title: Drive motor manual
@@ -57,8 +51,13 @@ class Application:
     """A running application."""
 
     url: str
-    process: psutil.Process
+    service: Service
     home: Path
+
+    @property
+    def process(self) -> psutil.Process:
+        """`lineside serve` itself."""
+        return psutil.Process(self.service.pid)
 
     def wait_ready(self, within_s: float = READY_WITHIN_S) -> float:
         """Seconds until every stage answered."""
@@ -75,18 +74,13 @@ class Application:
         pytest.fail(f"not ready within {within_s:.0f} s; see {self.home / 'serve.log'}")
 
     def replica(self, deployment: str) -> psutil.Process:
-        """The process of a deployment's first replica, known by what it has in its environment; waits for it a while.
-
-        Not by descent: on a busy machine processes of Ray have been seen to leave the tree.
-        """
-        mark = f"{MARK}={self.home}".encode()
+        """The process of a deployment's first replica; waits for it a while."""
         until = time.monotonic() + 30
         while time.monotonic() < until:
-            for process in psutil.process_iter(["cmdline"]):
-                if f"ServeReplica:lineside:{deployment}" in " ".join(process.info["cmdline"] or ()):
-                    with suppress(OSError):
-                        if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
-                            return process
+            for process in self.service.processes():
+                with suppress(psutil.NoSuchProcess):
+                    if f"ServeReplica:lineside:{deployment}" in " ".join(process.cmdline()):
+                        return process
             time.sleep(0.5)
         pytest.fail(f"no replica of {deployment} runs")
 
@@ -116,58 +110,22 @@ def publish(home: Path, models: Path, limit: int) -> int:
     return build_release(source, Catalogue(home / "store"), text, joint, isolated=False).release.number
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [free.getsockname()[1] for free in sockets]
-    finally:
-        for free in sockets:
-            free.close()
-
-
 @contextmanager
-def running(models_dir: Path, home: Path, change: Callable[[dict[str, Any]], None]) -> Iterator[Application]:
+def running(models_dir: Path, home: Path, change: Callable[[Described], None]) -> Iterator[Application]:
     """`lineside serve` with the repository's configuration, changed, on a free port and a small release."""
     (home / "models").symlink_to(models_dir, target_is_directory=True)
     publish(home, models_dir, limit=95)
-    port, metrics_port, statistics_port = free_ports(3)
-    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    config["http_options"]["port"] = port
-    described = config["applications"][0]
-    described["args"]["home"] = str(home)
-    described["args"]["answering"]["default_deadline_ms"] = 20_000
-    described["args"]["reindex"] = {"sources": ["source"]}
-    change(described)
-    (home / "serve_config.yaml").write_text(yaml.safe_dump(config))
-    with (home / "serve.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lineside.cli", "serve", "--logs", str(home / "serve_config.yaml")],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Another application may run on this machine with the default ports.
-            env={
-                **os.environ,
-                MARK: str(home),
-                "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
-                "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics_port),
-            },
-        )
-    started = Application(f"http://127.0.0.1:{port}", psutil.Process(process.pid), home)
-    try:
-        print(f"ready after {started.wait_ready():.0f} s")
-        yield started
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+
+    def at_home(described: Described) -> None:
+        described["args"]["home"] = str(home)
+        described["args"]["answering"]["default_deadline_ms"] = 20_000
+        described["args"]["reindex"] = {"sources": ["source"]}
+        change(described)
+
+    service, url = application_of(home, at_home, ready_within_s=READY_WITHIN_S)
+    with service:
+        print(f"ready after {service.ready_s:.0f} s")
+        yield Application(url, service, home)
 
 
 @pytest.fixture(scope="package")
@@ -177,11 +135,11 @@ def application(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         yield started
 
 
-def every_stage_apart(described: dict[str, Any]) -> None:
+def every_stage_apart(described: Described) -> None:
     """Every stage in a deployment of its own, as on a cluster; nothing is generated."""
     described["args"]["placement"] = {"text_encoder": "deployment", "retriever": "deployment"}
     described["args"]["generator"] = {"engine": "none"}
-    described["deployments"] = [d for d in described["deployments"] if d["name"] != "Generator"]
+    remove_deployment(described, "Generator")
     for deployment in described["deployments"]:
         if deployment["name"] in {"TextEncoder", "Retriever"}:
             del deployment["autoscaling_config"]

@@ -13,8 +13,9 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.application import application, without_model
 from benchmarks.processes import Service
-from benchmarks.release_swap import Edition, application, build_editions, publish, swap_under_load
+from benchmarks.release_swap import Edition, build_editions, publish, swap_under_load
 from lineside.releases import Catalogue
 from tests.s3_server import S3Server
 
@@ -64,7 +65,7 @@ def running(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             editions, fingerprints = build_editions(folder, models_dir, 7)
             catalogue = Catalogue(f"{server.create_bucket()}/knowledge")
             publish(catalogue, editions[0], fingerprints, base=None)
-            service, url = application(folder, models_dir.parent, catalogue.store.url)
+            service, url = application(folder, without_model(folder, models_dir.parent, catalogue.store.url))
             with service:
                 yield Running(url, catalogue, editions, fingerprints, service, server)
         finally:

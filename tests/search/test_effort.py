@@ -111,7 +111,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _question(release: ReleaseIndex) -> SearchQuery:
-    vector = release._text.vectors(np.array([0]))[0]
+    vector = release.shards[0].text.reconstruct(np.array([0]))[0]
     return SearchQuery(text="What does the drive report?", text_vector=vector)
 
 
@@ -124,7 +124,7 @@ def test_the_effort_spent_is_reported(release: list[Path]) -> None:
 
 def test_a_fixed_effort_of_the_settings_is_reported(release: list[Path]) -> None:
     index = ReleaseIndex.open(release, 1, SearchSettings(effort=1))
-    lowest = index._shards[0].text.curve.points[0].effort
+    lowest = index.shards[0].text.curve.points[0].effort
     assert {e.effort for e in index.search(_question(index)).efforts} == {lowest}
 
 
