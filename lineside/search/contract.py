@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,3 +91,11 @@ class SearchResult:
     def dense_recall(self) -> float:
         """The lowest recall@10 that the curves promise for the efforts spent; 1 where all vectors were compared."""
         return min((used.recall for used in self.efforts), default=1.0)
+
+
+class Reranker(Protocol):
+    """Scores question-passage pairs; `lineside.search.rerank` has one, which needs torch."""
+
+    def score(self, question: str, passages: Sequence[str]) -> Vector:
+        """Relevance (m,) float32 in [0, 1], higher is better."""
+        ...

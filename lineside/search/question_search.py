@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lineside.schema import Evidence, LabelVote
 from lineside.search.answerability import AnswerabilityFeatures, answerability
 from lineside.search.collapse import collapse
-from lineside.search.contract import ScoredSentence, SearchQuery, SearchResult, Signals
+from lineside.search.contract import Reranker, ScoredSentence, SearchQuery, SearchResult, Signals
 from lineside.search.dense_field import DenseScan
 from lineside.search.effort import EffortUsed
 from lineside.search.filters import Scope
@@ -22,9 +21,6 @@ from lineside.search.question import asks_about_event, question_terms
 from lineside.search.release_rows import ReleaseRows
 from lineside.search.sentence_scores import question_weights, score_sentences
 from lineside.search.settings import SearchSettings
-
-if TYPE_CHECKING:
-    from lineside.search.rerank import Reranker
 
 Votes = list[tuple[LabelVote, list[int]]]
 

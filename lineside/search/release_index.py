@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from lineside.documents import Document
 from lineside.errors import NotFound
 from lineside.schema import Filters
-from lineside.search.contract import SearchQuery, SearchResult, Vector
+from lineside.search.contract import Reranker, SearchQuery, SearchResult, Vector
 from lineside.search.dense_field import DenseScan
 from lineside.search.filters import Scope
 from lineside.search.label_votes import vote
@@ -22,9 +21,6 @@ from lineside.search.release_rows import ReleaseRows
 from lineside.search.settings import RerankSettings, SearchSettings
 from lineside.shards.images import StoredImage
 from lineside.shards.reader import Shard
-
-if TYPE_CHECKING:
-    from lineside.search.rerank import Reranker
 
 Rows = NDArray[np.int64]
 

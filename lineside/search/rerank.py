@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,14 +12,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from lineside.errors import ConfigurationError
 
 Floats = NDArray[np.float32]
-
-
-class Reranker(Protocol):
-    """Scores question-passage pairs."""
-
-    def score(self, question: str, passages: Sequence[str]) -> Floats:
-        """Relevance (m,) float32 in [0, 1], higher is better."""
-        ...
 
 
 class CrossEncoder:
