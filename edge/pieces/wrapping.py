@@ -10,6 +10,7 @@ import binascii
 import os
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -43,7 +44,10 @@ def wrap_data_key(data_key: bytes, public_key: str, *, gateway: str, family: str
 
 
 class GatewayIdentity:
-    """A gateway's name and its private X25519 key, given as 32 bytes. The key authenticates its local state as well."""
+    """A gateway's name and its private X25519 key, given as 32 bytes.
+
+    The keys that its local state is authenticated with and that its reports are signed with are derived from it.
+    """
 
     def __init__(self, gateway: str, secret: bytes) -> None:
         if len(secret) != KEY_BYTES:
@@ -51,11 +55,22 @@ class GatewayIdentity:
         self.gateway = gateway
         self._private = X25519PrivateKey.from_private_bytes(secret)
         self.state_key = HKDFExpand(SHA256(), KEY_BYTES, b"lineside gateway state 1").derive(secret)
+        signing = HKDFExpand(SHA256(), KEY_BYTES, b"lineside gateway report 1").derive(secret)
+        self._signing = Ed25519PrivateKey.from_private_bytes(signing)
 
     @property
     def public_key(self) -> str:
         """Base64 of 32 bytes: what the publisher is told."""
         return base64.b64encode(self._private.public_key().public_bytes_raw()).decode()
+
+    @property
+    def report_key(self) -> str:
+        """Base64 of 32 bytes (Ed25519): what its reports are believed by."""
+        return base64.b64encode(self._signing.public_key().public_bytes_raw()).decode()
+
+    def sign(self, data: bytes) -> bytes:
+        """Signature (64 bytes) that `report_key` verifies."""
+        return self._signing.sign(data)
 
     def unwrap(self, wrapped: str, *, family: str, epoch: int) -> bytes:
         """The data key.
@@ -75,6 +90,16 @@ class GatewayIdentity:
 def check_public_key(public_key: str, gateway: str) -> None:
     """Raises ConfigurationError where it is no base64 of 32 bytes, or a point that any key agrees with."""
     wrap_data_key(bytes(KEY_BYTES), public_key, gateway=gateway, family="", epoch=0)
+
+
+def check_report_key(report_key: str, gateway: str) -> Ed25519PublicKey:
+    """Raises ConfigurationError where it is no base64 of an Ed25519 key."""
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(report_key, validate=True))
+    except (ValueError, binascii.Error):
+        raise ConfigurationError(
+            f"the report key of gateway {gateway} is none: it is 32 bytes in base64, as `lineside keys gateway` prints"
+        ) from None
 
 
 def _info(gateway: str, family: str, epoch: int) -> bytes:

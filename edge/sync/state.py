@@ -50,7 +50,10 @@ class Incident(_Record):
 
 
 class State(_Record):
-    """`seen` is the highest publication ever applied or refused; lower ones are never taken.
+    """`seen` is the highest publication ever applied; lower ones are taken only where the fleet's documents say so.
+
+    `rollout` and `routing` are the sequence and epoch of the fleet's newest documents that were seen; lower ones are
+    never taken. `fleet` names those documents by the SHA-256 (hex) of their content.
 
     `rejected`: SHA-256 of release records that failed here, so that they are not tried again and again.
     """
@@ -58,6 +61,9 @@ class State(_Record):
     format_version: Literal[1] = 1
     gateway: str
     seen: int = Field(0, ge=0)
+    rollout: int = Field(0, ge=0)
+    routing: int = Field(0, ge=0)
+    fleet: dict[str, str] = {}
     current: Held | None = None
     backup: Held | None = None
     rejected: dict[str, str] = Field({}, max_length=_INCIDENTS_MAX)
@@ -155,8 +161,8 @@ class StateFile:
         return parse_record(self.document(held, path), AccessRecord, path)
 
     def keep_only(self, held: list[Held]) -> None:
-        """Removes documents of other releases."""
-        wanted = {sha256 for one in held for sha256 in one.documents.values()}
+        """Removes documents of other releases; the fleet's newest ones stay."""
+        wanted = {sha256 for one in held for sha256 in one.documents.values()} | set(self.load().fleet.values())
         for path in self._documents.iterdir():
             if path.name not in wanted:
                 path.unlink(missing_ok=True)

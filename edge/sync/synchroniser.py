@@ -21,6 +21,7 @@ import structlog
 
 from edge.canary import run_canaries
 from edge.pieces import GatewayIdentity, Pack
+from edge.sync.assigned import follow_fleet, held_routing
 from edge.sync.packs import PackStore
 from edge.sync.releases import HeldReleases, OpenRelease
 from edge.sync.settings import SyncSettings
@@ -29,6 +30,7 @@ from edge.sync.state import Held, State, StateFile
 from edge.sync.verified import VerifiedTargets
 from edge.trust.records import RELEASE, AccessRecord, ReleaseRecord, access_path, index_path, model_path, parse_record
 from edge.trust.repository import pack_key
+from edge.trust.staging import Edition, RoutingRecord, older_path
 from lineside.errors import (
     ConfigurationError,
     DataError,
@@ -198,6 +200,10 @@ class Synchroniser:
             raise NotReady(f"model {name} was found damaged and is fetched again", self.settings.poll_s)
         return folder
 
+    def routing(self) -> RoutingRecord | None:
+        """Who holds which family, as the fleet has signed it last; None where no fleet is published."""
+        return held_routing(self.state(), self._file)
+
     def roll_back(self, reason: str) -> bool:
         """Goes back to the last good release and never takes the present one again. False where there is no backup."""
         with self._exclusive():
@@ -243,14 +249,20 @@ class Synchroniser:
             self._root,
             max_metadata_bytes=self.settings.max_metadata_bytes,
         )
-        record_sha256, data = self._document(targets, RELEASE)
+        state, edition = follow_fleet(
+            targets, lambda path: self._document(targets, path), state, self._file, self.settings.gateway
+        )
+        prefix = "" if edition is None else self._prefix(targets, edition)
+        record_sha256, data = self._document(targets, prefix + RELEASE)
         record = parse_record(data, ReleaseRecord, RELEASE)
         attempt.publication = record.publication
-        if record.publication < state.seen:
+        if edition is not None and record.publication != edition.publication:
+            raise IntegrityError(f"publication {edition.publication}, which the fleet wants, is signed no more")
+        if edition is None and record.publication < state.seen:
             raise IntegrityError(f"publication {record.publication} is older than {state.seen}, which was seen before")
         if why := state.rejected.get(record_sha256) or self._refused_here.get(record_sha256):
             return "unchanged", f"publication {record.publication} failed here: {why}"
-        candidate = self._candidate(targets, record)
+        candidate = self._candidate(targets, record, prefix)
         if (
             state.current is not None
             and state.current.documents == candidate.documents
@@ -297,22 +309,31 @@ class Synchroniser:
             data = targets.read(path, self.settings.max_index_bytes)
         return self._file.add_document(data), data
 
-    def _candidate(self, targets: VerifiedTargets, record: ReleaseRecord) -> Held:
+    @staticmethod
+    def _prefix(targets: VerifiedTargets, edition: Edition) -> str:
+        """What stands before the paths of a publication's documents: nothing when it is the newest."""
+        prefix = older_path(edition.publication, "")
+        return "" if targets.sha256(prefix + RELEASE) is None else prefix
+
+    def _candidate(self, targets: VerifiedTargets, record: ReleaseRecord, prefix: str) -> Held:
         """The release that the store offers this gateway, its documents kept."""
         path = access_path(self.settings.gateway)
-        if targets.sha256(path) is None:
+        if targets.sha256(prefix + path) is None:
             raise IntegrityError(
                 f"gateway {self.settings.gateway} may read nothing of publication {record.publication}: it was "
                 "revoked, or its key was never given to the publisher"
             )
-        access = parse_record(self._document(targets, path)[1], AccessRecord, path)
+        access = parse_record(self._document(targets, prefix + path)[1], AccessRecord, path)
         if access.gateway != self.settings.gateway:
             raise IntegrityError(f"{path} is the access of {access.gateway}")
         wanted = set(access.keys) if self.settings.families is None else set(self.settings.families)
         if lacking := sorted(wanted - set(access.keys)):
             raise IntegrityError(f"gateway {self.settings.gateway} may not read {', '.join(lacking)}")
-        paths = [RELEASE, path, *map(index_path, sorted(wanted)), *map(model_path, self.settings.models)]
-        documents = {document: self._document(targets, document)[0] for document in paths}
+        of_release = [RELEASE, path, *map(index_path, sorted(wanted))]
+        documents = {document: self._document(targets, prefix + document)[0] for document in of_release}
+        for model in map(model_path, self.settings.models):
+            older = targets.sha256(prefix + model) is not None
+            documents[model] = self._document(targets, prefix + model if older else model)[0]
         return Held(
             publication=record.publication, release=record.release, applied=datetime.now(UTC), documents=documents
         )
@@ -374,6 +395,8 @@ class Synchroniser:
             backup = state.backup  # the current one was published again, or was damaged and has just been mended
         if backup is not None and not self._held.is_complete(backup):
             backup = None
+        if state.current is not None and candidate.publication < state.current.publication:
+            backup = None  # what the fleet has withdrawn is nothing to fall back on
         seen = max(state.seen, candidate.publication)
         self._file.save(state.model_copy(update={"current": candidate, "backup": backup, "seen": seen}))
         self._held.keep_only([candidate, *([backup] if backup else [])])

@@ -1,7 +1,7 @@
 """Root and targets metadata: made, rotated and renewed in the keyring's folder, where no store is needed.
 
 `metadata/N.root.json` and `metadata/N.targets.json` below the keyring are what publishing uploads; `1.root.json` is
-what a gateway is installed with. Top-level targets sign nothing but the delegations to `shards` and `models`.
+what a gateway is installed with. Top-level targets sign nothing but the delegations to `shards`, `models` and `fleet`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,18 @@ from lineside.errors import ConfigurationError
 
 Document = TypeVar("Document", Root, Targets)
 
-DELEGATED: Final[tuple[Role, ...]] = ("shards", "models")
+DELEGATED: Final[tuple[Role, ...]] = ("shards", "models", "fleet")
 PATHS: Final[dict[Role, list[str]]] = {
-    "shards": ["release.json", "shards/*", "access/*"],
-    "models": ["models/*"],
+    "shards": [
+        "release.json",
+        "shards/*",
+        "access/*",
+        "publications/*/release.json",
+        "publications/*/shards/*",
+        "publications/*/access/*",
+    ],
+    "models": ["models/*", "publications/*/models/*"],
+    "fleet": ["fleet/*"],
 }
 _TOP_LEVEL: Final[tuple[Role, ...]] = ("targets", "snapshot", "timestamp")
 

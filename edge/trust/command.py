@@ -30,6 +30,7 @@ class RoleName(StrEnum):
     targets = "targets"
     shards = "shards"
     models = "models"
+    fleet = "fleet"
     snapshot = "snapshot"
     timestamp = "timestamp"
 
@@ -133,7 +134,7 @@ def gateway(
     with _errors():
         reference, identity = new_gateway_key(name, out, protect.value, kms_key)
     typer.echo(f"key: {reference}   # for gateway.yaml")
-    typer.echo(f"{name}: {{public_key: {identity.public_key}}}   # for the file given to publish --gateways")
+    typer.echo(f"{name}: {{public_key: {identity.public_key}, report_key: {identity.report_key}}}   # for fleet.yaml")
 
 
 def publish(

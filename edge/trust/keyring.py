@@ -21,8 +21,8 @@ from edge.pieces import GatewayIdentity
 from edge.trust.providers import SECRET_BYTES, Provider, load_secret, save_secret
 from lineside.errors import ConfigurationError
 
-Role = Literal["root", "targets", "shards", "models", "snapshot", "timestamp"]
-ROLES: Final[tuple[Role, ...]] = ("root", "targets", "shards", "models", "snapshot", "timestamp")
+Role = Literal["root", "targets", "shards", "models", "fleet", "snapshot", "timestamp"]
+ROLES: Final[tuple[Role, ...]] = ("root", "targets", "shards", "models", "fleet", "snapshot", "timestamp")
 PUBLISHER: Final = "publisher"
 _FILE = "keyring.json"
 
@@ -49,6 +49,7 @@ class Expiry(_Record):
     targets: float = Field(365, gt=0)
     shards: float = Field(90, gt=0)
     models: float = Field(365, gt=0)
+    fleet: float = Field(90, gt=0)
     snapshot: float = Field(7, gt=0)
     timestamp: float = Field(1, gt=0)
 
@@ -111,11 +112,14 @@ class Keyring:
     def open(cls, folder: Path) -> Keyring:
         """Raises ConfigurationError where there is none, or a damaged one."""
         try:
-            return cls(folder, _Content.model_validate_json((folder / _FILE).read_bytes()))
+            content = _Content.model_validate_json((folder / _FILE).read_bytes())
         except OSError:
             raise ConfigurationError(f"{folder} holds no keyring: `lineside keys init` makes one") from None
         except ValidationError as error:
             raise ConfigurationError(f"{folder / _FILE} is damaged: {error}") from error
+        if lacking := [role for role in ROLES if not content.keys.get(role)]:
+            raise ConfigurationError(f"{folder / _FILE} has no key of {', '.join(lacking)}: make a new keyring")
+        return cls(folder, content)
 
     @property
     def expiry(self) -> Expiry:

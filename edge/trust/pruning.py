@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,8 @@ from edge.pieces.index import parse_index
 from edge.trust import ceremony
 from edge.trust.repository import METADATA, PACKS, TARGETS, TrustRepository, pack_key, target_key
 from lineside.errors import IntegrityError
+
+_OLDER = re.compile(r"^publications/[0-9]+/")
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +44,7 @@ def prune(repository: TrustRepository, *, keep: int, older_than: timedelta = tim
             wanted.add(f"{METADATA}/{metadata.version}.{role}.json")
             for path, target in metadata.targets.items():
                 wanted.add(target_key(path, target.hashes["sha256"]))
-                folder, _, name = path.partition("/")
+                folder, _, name = _OLDER.sub("", path).partition("/")
                 if folder not in ("shards", "models"):
                     continue
                 data = repository.read_target(metadata, path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +24,9 @@ from edge.pieces import (
     wrap_data_key,
 )
 from edge.pieces.index import NAME, is_file_name, parse_index
-from edge.trust.keyring import PUBLISHER
+from edge.trust.fleet_documents import FleetDocuments, make_routing
+from edge.trust.keyring import PUBLISHER, Role
+from edge.trust.older import keep_listed, keep_models, listed_records
 from edge.trust.records import (
     RELEASE,
     AccessRecord,
@@ -41,6 +41,7 @@ from edge.trust.records import (
     parse_record,
 )
 from edge.trust.repository import Content, TrustRepository, Versions
+from edge.trust.staging import Edition, RolloutRecord
 from lineside.encoders.exported import MANIFEST, check_files, is_exported, read_manifest
 from lineside.errors import ConfigurationError, DataError
 from lineside.shards import Shard
@@ -91,6 +92,7 @@ def publish_release(
     *,
     release: int,
     models: Mapping[str, Path] | None = None,
+    staged: bool | None = None,
     new_epoch: bool = False,
     start_over: bool = False,
     settings: PublishSettings = PublishSettings(),
@@ -99,6 +101,10 @@ def publish_release(
 
     A family gets a new data key, and so is sent anew, when a gateway that could read it no longer may, when one's
     key changed, or when `new_epoch` asks for it. `models` None leaves the published models as they are.
+
+    With `staged` gateways stay on what they have until a rollout lets them go on; False lets all of them take this
+    publication at once. Both sign the fleet's routing table anew. None leaves the fleet's documents as they are:
+    where there are none, gateways take the newest publication.
 
     Raises:
         ConfigurationError: a key is missing, or a name cannot be published.
@@ -118,7 +124,7 @@ def publish_release(
         if shard.family != family:
             raise DataError(f"{folder} is a shard of {shard.family}, not of {family}")
         fingerprints |= shard.manifest.fingerprints
-        labels = tuple(sorted(_label(name, r) for name, r in readers.items() if r.holds(family)))
+        labels = tuple(sorted(r.label(name) for name, r in readers.items() if r.holds(family)))
         known = None if new_epoch else before.key(family, labels)
         if known is None:
             fresh.append(family)
@@ -152,11 +158,46 @@ def publish_release(
     contents[RELEASE] = record.model_dump_json().encode()
     for name, reader in readers.items():
         contents[access_path(name)] = before.access_of(name, reader, record) or _access(name, reader, record, data_keys)
-    model_contents = None if models is None else _models(repository, models, settings, moved, start_over=start_over)
-    versions = repository.publish(
-        {"shards": contents, **({} if model_contents is None else {"models": model_contents})}, start_over=start_over
-    )
+    fleet = FleetDocuments() if start_over else FleetDocuments.read(repository)
+    if staged is not None:
+        fleet = _fleet(repository, fleet, before, record, recipients, staged=staged)
+    live = set() if fleet.rollout is None else fleet.rollout.live - {publication}
+    if before.metadata is not None:
+        contents |= keep_listed(repository, before.metadata, live, readers)
+    signed: dict[Role, Mapping[str, Content]] = {"shards": contents}
+    if models is not None:
+        known_models = None if start_over else repository.delegated("models")
+        older = {} if known_models is None else keep_models(repository, known_models, live)
+        signed["models"] = {**older, **_models(repository, models, settings, moved, known_models)}
+    if staged is not None:
+        signed["fleet"] = fleet.contents()
+    versions = repository.publish(signed, start_over=start_over)
     return Published(publication, release, versions, tuple(moved), tuple(fresh))
+
+
+def _fleet(
+    repository: TrustRepository,
+    known: FleetDocuments,
+    before: _Before,
+    record: ReleaseRecord,
+    recipients: Recipients,
+    *,
+    staged: bool,
+) -> FleetDocuments:
+    """The fleet's documents beside a new publication."""
+    sequence, rollout = repository.next_version("fleet"), known.rollout
+    if not staged:
+        last = rollout or (
+            None if before.record is None else RolloutRecord(sequence=1, baseline=Edition.of(before.record))
+        )
+        new = Edition.of(record)
+        rollout = RolloutRecord(sequence=sequence, baseline=new) if last is None else last.settle(new, sequence)
+    elif rollout is None:
+        rollout = RolloutRecord(sequence=sequence, baseline=Edition.of(before.record or record))
+    records = {} if before.metadata is None else listed_records(repository, before.metadata)
+    urls = {name: recipient.url for name, recipient in recipients.gateways.items()}
+    routing = make_routing(rollout, {**records, record.publication: record}, urls, sequence)
+    return FleetDocuments(rollout, known.waves, routing)
 
 
 def _access(name: str, reader: Recipient, record: ReleaseRecord, data_keys: Mapping[str, bytes]) -> bytes:
@@ -172,7 +213,7 @@ def _access(name: str, reader: Recipient, record: ReleaseRecord, data_keys: Mapp
 
 def _epochs(name: str, reader: Recipient, record: ReleaseRecord) -> dict[str, int]:
     """Epoch by family of what a reader with this key may read of a release."""
-    label = _label(name, reader)
+    label = reader.label(name)
     return {shard.family: shard.epoch for shard in record.shards if label in shard.readers}
 
 
@@ -190,10 +231,8 @@ def _models(
     models: Mapping[str, Path],
     settings: PublishSettings,
     moved: list[Moved],
-    *,
-    start_over: bool,
+    before: Targets | None,
 ) -> dict[str, bytes]:
-    before = None if start_over else repository.delegated("models")
     contents = {}
     for name, path in sorted(models.items()):
         files = _model_files(name, path)
@@ -326,7 +365,3 @@ class _Before:
     def index(self, family: str) -> PieceIndex | None:
         data = self.index_data(family)
         return None if data is None else parse_index(data, kind="shard", name=family)
-
-
-def _label(name: str, reader: Recipient) -> str:
-    return f"{name}:{hashlib.sha256(base64.b64decode(reader.public_key)).hexdigest()[:16]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -98,9 +100,14 @@ class Recipient(_Record):
 
     public_key: str
     families: tuple[Name, ...] | None = None
+    url: str = Field("", max_length=500, description="where its neighbours and clients ask it; nowhere when empty")
 
     def holds(self, family: str) -> bool:
         return self.families is None or family in self.families
+
+    def label(self, name: str) -> str:
+        """How release records name it: with the beginning of its key's hash."""
+        return f"{name}:{hashlib.sha256(base64.b64decode(self.public_key)).hexdigest()[:16]}"
 
 
 class Recipients(_Record):

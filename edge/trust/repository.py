@@ -1,6 +1,6 @@
 """The TUF repository in an object store: what publishing writes, and what it may believe of what is there already.
 
-    tuf/metadata/N.root.json, N.targets.json, N.shards.json, N.models.json, N.snapshot.json, timestamp.json
+    tuf/metadata/N.root.json, N.targets.json, N.{shards,models,fleet}.json, N.snapshot.json, timestamp.json
     tuf/targets/<folder>/<sha256>.<name>   targets by content (consistent snapshots)
     tuf/packs/<sha256>                     sealed pieces, authenticated by the piece indexes
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ TARGETS: Final = "tuf/targets"
 PACKS: Final = "tuf/packs"
 _METADATA_BYTES_MAX = 16 << 20
 _TARGET_BYTES_MAX = 256 << 20
+_PUTS_AT_ONCE = 16
 
 Content = bytes | TargetFile
 Document = TypeVar("Document", Targets, Snapshot, Timestamp)
@@ -50,6 +52,7 @@ class Versions(BaseModel):
 
     shards: int = Field(0, ge=0)
     models: int = Field(0, ge=0)
+    fleet: int = Field(0, ge=0)
     snapshot: int = Field(0, ge=0)
     timestamp: int = Field(0, ge=0)
 
@@ -77,7 +80,7 @@ class TrustRepository:
         self.targets = ceremony.targets(keyring)
 
     def delegated(self, role: Role) -> Targets | None:
-        """The newest metadata of `shards` or `models` that its present keys have signed; None where there is none.
+        """The newest metadata of a delegated role that its present keys have signed; None where there is none.
 
         After its key was rotated there is none, so that nothing that the old key signed goes on.
 
@@ -88,7 +91,7 @@ class TrustRepository:
         return None if found is None else found.signed
 
     def verified_versions(self, role: Role) -> list[Targets]:
-        """All metadata of `shards` or `models` that its present keys have signed, by version."""
+        """All metadata of a delegated role that its present keys have signed, by version."""
         found = (self._verified(role, version) for version in sorted(self.versions(role)))
         return [one.signed for one in found if one is not None]
 
@@ -121,8 +124,8 @@ class TrustRepository:
         """Replaces everything that the given delegated roles sign; then snapshot and timestamp. Gives their versions.
 
         A target is given by its content, or as it was signed the last time, which is then not stored again. Roles that
-        are not given stay as they are, signed again when half of their time is over. With `start_over` what
-        the store holds of them is forgotten.
+        are not given stay as they are, signed again when half of their time is over and their key is here. With
+        `start_over` what the store holds of them is forgotten.
 
         Raises:
             ConfigurationError: a private key that must sign is not here, or signed metadata has expired.
@@ -139,7 +142,7 @@ class TrustRepository:
             document = None if start_over or role in contents else self._newest(role)
             if role in contents or document is None:
                 document = self._sign(role, self._with_targets(role, contents.get(role, {})))
-            elif _half_over(document.signed, self.keyring.expiry.of(role).total_seconds()):
+            elif _half_over(document.signed, self.keyring.expiry.of(role).total_seconds()) and self._may_sign(role):
                 document = self._sign(role, Targets(version=self.next_version(role), targets=document.signed.targets))
             versions[role] = document.signed.version
             meta[f"{role}.json"] = document.meta
@@ -158,16 +161,26 @@ class TrustRepository:
         _log.info("published", store=self.store.url, **published.model_dump())
         return published
 
+    def _may_sign(self, role: Role) -> bool:
+        """Whether a role's keys are here: who advances a rollout has the fleet's, and no others of the targets."""
+        try:
+            self.keyring.signers(role)
+        except ConfigurationError as error:
+            _log.warning("metadata is not signed again: its key is not here", role=role, reason=str(error))
+            return False
+        return True
+
     def _with_targets(self, role: Role, contents: Mapping[str, Content]) -> Targets:
-        targets = {}
-        for path, data in contents.items():
-            if isinstance(data, TargetFile):
-                targets[path] = data
-                continue
-            sha256 = hashlib.sha256(data).hexdigest()
-            targets[path] = TargetFile(len(data), {"sha256": sha256}, path)
-            self.store.put(target_key(path, sha256), data)
+        with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:  # a fleet has thousands of small ones
+            targets = dict(zip(contents, pool.map(self._put_target, contents, contents.values()), strict=True))
         return Targets(version=self.next_version(role), targets=targets)
+
+    def _put_target(self, path: str, data: Content) -> TargetFile:
+        if isinstance(data, TargetFile):
+            return data
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.store.put(target_key(path, sha256), data)
+        return TargetFile(len(data), {"sha256": sha256}, path)
 
     def _sign(self, role: Role, signed: Document) -> _Stored[Document]:
         """Signs and stores under the version that `signed` has, which must be free."""

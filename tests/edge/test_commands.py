@@ -74,7 +74,7 @@ def test_signing_again_and_rotating_keep_gateways_going(plant: Path) -> None:
 def test_keys_are_shown_with_what_is_missing(plant: Path) -> None:
     (plant / "keys" / "root-1.key").unlink()
     shown = lineside("keys", "show", "--keys", plant / "keys")
-    assert shown.count("  here") == 7
+    assert shown.count("  here") == 8
     assert shown.count("not here") == 1
     assert "2 must sign" in shown
 
