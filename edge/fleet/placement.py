@@ -19,7 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edge.fleet.settings import FleetSettings
+from edge.pieces.index import parse_index
 from edge.trust.records import Recipient, Recipients
+from edge.trust.repository import TrustRepository
 from lineside.errors import ConfigurationError
 
 
@@ -78,6 +80,25 @@ def recipients(fleet: FleetSettings, placement: Placement) -> Recipients:
             for name, gateway in fleet.gateways.items()
         }
     )
+
+
+def published_sizes(repository: TrustRepository) -> dict[str, float]:
+    """Families of the newest publication with their plain size in MiB.
+
+    Raises:
+        ConfigurationError: nothing is published.
+    """
+    metadata = repository.delegated("shards")
+    if metadata is None:
+        raise ConfigurationError(f"nothing is published in {repository.store.url}")
+    found = {}
+    for path in metadata.targets:
+        if path.startswith("shards/"):
+            family = path.removeprefix("shards/").removesuffix(".json")
+            data = repository.read_target(metadata, path) or b""
+            index = parse_index(data, kind="shard", name=family)
+            found[family] = sum(file.size for file in index.files.values()) / 2**20
+    return found
 
 
 def score(family: str, gateway: str, weight: float) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from edge.messaging.settings import MqttSettings
 from edge.pieces.wrapping import check_public_key, check_report_key
 from edge.trust.keyring import PUBLISHER
 from edge.trust.records import Name
@@ -65,20 +66,10 @@ class RolloutSettings(_Section):
     look_s: float = Field(5, gt=0, description="seconds between looks at the reports")
 
 
-class MqttReports(_Section):
-    """The broker that gateways report to. The broker must let each gateway write below its own name only."""
-
-    broker: str = Field(description="mqtts://host[:8883], or mqtt://host[:1883] for a connection without TLS")
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    prefix: str = Field("lineside", min_length=1, max_length=200)
-
-
 class ReportsSettings(_Section):
     """Where reports come from: a broker, an object store (`reports/GATEWAY.json`, signed), or both."""
 
-    mqtt: MqttReports | None = None
+    mqtt: MqttSettings | None = Field(None, description="the broker lets a gateway write below its own name only")
     store: str | None = Field(None, description="folder or s3://bucket/prefix")
 
 
@@ -114,6 +105,11 @@ class FleetSettings(_Section):
                 raise ValueError(f"canary {name} is not among gateways")
         return self
 
+    @property
+    def rollout_settings(self) -> RolloutSettings:
+        """Those of `fleet.yaml`, or the usual ones."""
+        return self.rollout or RolloutSettings()
+
     def replicas(self, family: str) -> int:
         """How many gateways should hold a family."""
         own = self.families.get(family, Family()).replication
@@ -137,7 +133,10 @@ def read_fleet(path: Path) -> FleetSettings:
         check_public_key(gateway.public_key, name)
         if gateway.report_key is not None:
             check_report_key(gateway.report_key, name)
-    return fleet
+    if fleet.reports.mqtt is None:
+        return fleet
+    reports = fleet.reports.model_copy(update={"mqtt": fleet.reports.mqtt.in_folder(path.parent)})
+    return fleet.model_copy(update={"reports": reports})
 
 
 class _Loader(yaml.SafeLoader):

@@ -119,6 +119,7 @@ class Synchroniser:
         self._held = HeldReleases(self._file, self._packs, folder / "models", identity)
         self._alive: weakref.WeakValueDictionary[str, Shard] = weakref.WeakValueDictionary()
         self._refused_here: dict[str, str] = {}
+        self._routing: RoutingRecord | None = None
 
     def state(self) -> State:
         """What is held now. A state file that this gateway did not write is put aside: nothing is held then."""
@@ -201,8 +202,11 @@ class Synchroniser:
         return folder
 
     def routing(self) -> RoutingRecord | None:
-        """Who holds which family, as the fleet has signed it last; None where no fleet is published."""
-        return held_routing(self.state(), self._file)
+        """Who holds which family, as the fleet has signed it last; None where no fleet is published. Blocks little:
+        the table is read from the disk once, and kept."""
+        if self._routing is None:
+            self._routing = held_routing(self.state(), self._file)
+        return self._routing
 
     def roll_back(self, reason: str) -> bool:
         """Goes back to the last good release and never takes the present one again. False where there is no backup."""
@@ -252,6 +256,7 @@ class Synchroniser:
         state, edition = follow_fleet(
             targets, lambda path: self._document(targets, path), state, self._file, self.settings.gateway
         )
+        self._routing = None  # read again when it is asked for
         prefix = "" if edition is None else self._prefix(targets, edition)
         record_sha256, data = self._document(targets, prefix + RELEASE)
         record = parse_record(data, ReleaseRecord, RELEASE)

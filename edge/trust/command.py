@@ -139,7 +139,10 @@ def gateway(
 
 def publish(
     store: Annotated[str, typer.Option(help="folder or s3://bucket/prefix with the releases", envvar="LINESIDE_STORE")],
-    gateways: Annotated[Path | None, typer.Option(help="YAML: gateways, their public keys and families")] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option("--fleet", "--gateways", help="fleet.yaml: gateways, their public keys, what they hold"),
+    ] = None,
     release: Annotated[
         int | None, typer.Option(min=1, help="release to publish; the current one when left out")
     ] = None,
@@ -155,10 +158,11 @@ def publish(
     ] = False,
 ) -> None:
     """Sign and seal a release for the gateways: they take it at their next look."""
+    from edge.fleet.placement import place, recipients
+    from edge.fleet.settings import read_fleet
     from edge.trust.keyring import Keyring
     from edge.trust.pruning import prune
     from edge.trust.publishing import publish_release
-    from edge.trust.records import read_recipients
     from edge.trust.repository import TrustRepository
     from lineside.objects import open_store
     from lineside.releases import Catalogue
@@ -171,8 +175,9 @@ def publish(
             versions = repository.publish({})
             typer.echo(f"signed again: timestamp {versions.timestamp}, snapshot {versions.snapshot}")
             return
-        if gateways is None:
-            raise typer.BadParameter("say who may read it: --gateways FILE")
+        if fleet is None:
+            raise typer.BadParameter("say who may read it: --fleet FILE")
+        settings = read_fleet(fleet)
         releases = open_store(store)
         catalogue = Catalogue(releases)
         chosen = catalogue.current() if release is None else catalogue.get(release)
@@ -180,11 +185,13 @@ def publish(
         folders = {shard.family: places[shard.id] for shard in chosen.shards}
         if len(folders) < len(chosen.shards):
             raise DataError(f"release {chosen.number} has families with several shards: gateways take one a family")
+        placement = place(settings, {family: _size_mib(path) for family, path in folders.items()})
         published = publish_release(
             repository,
             folders,
-            read_recipients(gateways),
+            recipients(settings, placement),
             release=chosen.number,
+            staged=settings.rollout is not None,
             models=None if model is None else dict(map(_model, model)),
             new_epoch=new_epoch,
             start_over=start_over,
@@ -195,6 +202,10 @@ def publish(
             f"  {moved.name:24s} {moved.new_bytes / 2**20:8.2f} MiB new of {moved.total_bytes / 2**20:8.2f} MiB{fresh}"
         )
     typer.echo(f"release {published.release} is publication {published.publication} in {repository.store.url}")
+    for family, why in placement.short.items():
+        typer.echo(f"  {family}: {why}")
+    if settings.rollout is not None:
+        typer.echo("gateways stay on what they have until: lineside fleet rollout")
     if keep is not None:
         with _errors():
             pruned = prune(repository, keep=keep)
@@ -206,6 +217,10 @@ def _model(text: str) -> tuple[str, Path]:
     if not equals or not Path(path).exists():
         raise typer.BadParameter(f"{text}: give NAME=PATH of a file or folder that exists")
     return name, Path(path)
+
+
+def _size_mib(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
 
 
 @contextmanager

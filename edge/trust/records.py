@@ -6,15 +6,12 @@ import base64
 import hashlib
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge.pieces.index import NAME
-from edge.pieces.wrapping import check_public_key
-from lineside.errors import ConfigurationError, IntegrityError
+from lineside.errors import IntegrityError
 
 Name = Annotated[str, Field(pattern=NAME)]
 RELEASE: Final = "release.json"
@@ -111,12 +108,7 @@ class Recipient(_Record):
 
 
 class Recipients(_Record):
-    """The file given to `lineside publish --gateways`: who may read which families.
-
-    gateways:
-      cell-1: {public_key: q3Jk..., families: [furnace, pump]}
-      cell-2: {public_key: 8sVd...}
-    """
+    """Who may read which families."""
 
     gateways: dict[Name, Recipient] = Field(max_length=100_000)
 
@@ -126,17 +118,3 @@ class Recipients(_Record):
         if "publisher" in gateways:
             raise ValueError("no gateway can be named `publisher`")
         return gateways
-
-
-def read_recipients(path: Path) -> Recipients:
-    """Raises ConfigurationError where the file cannot be used; the message says why."""
-    try:
-        recipients = Recipients.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise ConfigurationError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    for name, gateway in recipients.gateways.items():
-        check_public_key(gateway.public_key, name)
-    return recipients

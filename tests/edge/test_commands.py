@@ -40,7 +40,7 @@ def plant(tmp_path: Path) -> Path:
     printed = lineside("keys", "gateway", "cell-1", "--out", tmp_path / "gateway.key")
     line = re.search(r"^(cell-1: .*?)\s+#", printed, re.MULTILINE)
     assert line
-    (tmp_path / "gateways.yaml").write_text(f"gateways:\n  {line[1]}\n")
+    (tmp_path / "fleet.yaml").write_text(f"gateways:\n  {line[1]}\n")
     (tmp_path / "gateway.yaml").write_text(
         f"gateway: cell-1\nstore: {tmp_path / 'store'}\nstate: cell-1\nroot: keys/metadata/1.root.json\n"
         "key: file:gateway.key\nlink_share: 1.0\n"
@@ -53,7 +53,7 @@ def publish(plant: Path, *arguments: object, code: int = 0) -> str:
 
 
 def test_release_goes_from_the_catalogue_to_a_gateway(plant: Path) -> None:
-    assert "release 1 is publication 1" in publish(plant, "--gateways", plant / "gateways.yaml")
+    assert "release 1 is publication 1" in publish(plant, "--fleet", plant / "fleet.yaml")
     assert "applied; holds release 1" in lineside("edge", "sync", plant / "gateway.yaml")
     assert "unchanged" in lineside("edge", "sync", plant / "gateway.yaml")
     status = lineside("edge", "status", plant / "gateway.yaml")
@@ -62,7 +62,7 @@ def test_release_goes_from_the_catalogue_to_a_gateway(plant: Path) -> None:
 
 
 def test_signing_again_and_rotating_keep_gateways_going(plant: Path) -> None:
-    publish(plant, "--gateways", plant / "gateways.yaml")
+    publish(plant, "--fleet", plant / "fleet.yaml")
     lineside("edge", "sync", plant / "gateway.yaml")
     assert "timestamp 2" in publish(plant, "--refresh")
     assert "key 1 replaced" in lineside("keys", "rotate", "timestamp", "--keys", plant / "keys")
@@ -81,7 +81,7 @@ def test_keys_are_shown_with_what_is_missing(plant: Path) -> None:
 
 def test_model_is_published_by_name(plant: Path) -> None:
     (plant / "writer.gguf").write_bytes(b"GGUF")
-    printed = publish(plant, "--gateways", plant / "gateways.yaml", "--model", f"writer={plant / 'writer.gguf'}")
+    printed = publish(plant, "--fleet", plant / "fleet.yaml", "--model", f"writer={plant / 'writer.gguf'}")
     assert "writer" in printed
     with (plant / "gateway.yaml").open("a") as settings:
         settings.write("models: [writer]\n")
@@ -90,10 +90,10 @@ def test_model_is_published_by_name(plant: Path) -> None:
 
 
 def test_refused_update_ends_with_an_error_and_its_reason(plant: Path) -> None:
-    publish(plant, "--gateways", plant / "gateways.yaml")
+    publish(plant, "--fleet", plant / "fleet.yaml")
     lineside("edge", "sync", plant / "gateway.yaml")
-    (plant / "gateways.yaml").write_text("gateways: {}\n")
-    publish(plant, "--gateways", plant / "gateways.yaml")
+    (plant / "fleet.yaml").write_text("gateways: {}\n")
+    publish(plant, "--fleet", plant / "fleet.yaml")
     assert "refused: gateway cell-1 may read nothing" in lineside("edge", "sync", plant / "gateway.yaml", code=1)
     assert "may read nothing" in lineside("edge", "status", plant / "gateway.yaml")
 
@@ -101,5 +101,5 @@ def test_refused_update_ends_with_an_error_and_its_reason(plant: Path) -> None:
 def test_errors_are_one_line(plant: Path) -> None:
     assert "no keyring" in lineside("keys", "show", "--keys", plant / "nowhere", code=1)
     assert "already" in lineside("keys", "init", "--keys", plant / "keys", code=1)
-    assert "no release 9" in publish(plant, "--gateways", plant / "gateways.yaml", "--release", 9, code=1)
-    assert "--gateways" in publish(plant, code=2)
+    assert "no release 9" in publish(plant, "--fleet", plant / "fleet.yaml", "--release", 9, code=1)
+    assert "--fleet" in publish(plant, code=2)

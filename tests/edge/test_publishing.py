@@ -17,7 +17,7 @@ from edge.trust import ceremony
 from edge.trust.keyring import Keyring
 from edge.trust.pruning import prune
 from edge.trust.publishing import Published
-from edge.trust.records import Recipient, Recipients, read_recipients
+from edge.trust.records import Recipient, Recipients
 from edge.trust.repository import TrustRepository, target_key
 from lineside.encoders.exported import MANIFEST, check_files, read_manifest
 from lineside.errors import ConfigurationError, Conflict, DataError, IntegrityError
@@ -302,23 +302,6 @@ def test_gateway_that_wants_an_unknown_family_is_refused(plant: Plant) -> None:
     with_recipients(plant, **{"cell-1": plant.recipients.gateways["cell-1"].model_copy(update={"families": ("kiln",)})})
     with pytest.raises(ConfigurationError, match="kiln"):
         plant.publish()
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("gateways: {cell-1: {public_key: abc}}", "cell-1"),
-        ("gateways: {publisher: {public_key: abc}}", "publisher"),
-        ("gateways: {../x: {public_key: abc}}", "gateways"),
-        ("gates: {}", "gateways"),
-        ("[", "cannot be read"),
-    ],
-)
-def test_recipients_that_cannot_be_used_are_said(tmp_path: Path, text: str, reason: str) -> None:
-    path = tmp_path / "gateways.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=reason):
-        read_recipients(path)
 
 
 # ---- Pruning --------------------------------------------------------------------------------------------------------

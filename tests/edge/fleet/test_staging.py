@@ -82,11 +82,11 @@ def test_withdrawn_publication_is_left_without_fetching_anything(staged: Plant) 
     admit(staged, 1)
     gateway = staged.gateway("cell-1")
     gateway.update()
-    before = {shard.id for shard in gateway.open_shards()}
+    before = {shard.id for shard in gateway.open_release().shards}
     sign_rollout(staged, lambda known, sequence: known.withdraw("canaries failed", sequence))
     outcome = gateway.update()
     assert (outcome.status, outcome.publication, outcome.fetched_bytes) == ("applied", 2, 0)
-    assert {shard.id for shard in gateway.open_shards()} != before
+    assert {shard.id for shard in gateway.open_release().shards} != before
     assert gateway.state().backup is None  # nothing ever falls back on what was withdrawn
 
 
