@@ -22,7 +22,7 @@ from lineside.answering.prompt import PromptSettings, build_prompt
 from lineside.answering.settings import AnsweringSettings, Pace
 from lineside.answering.stages import QuestionVectors, Stages
 from lineside.answering.support import SupportIndex
-from lineside.answering.telemetry import prompt_lines, read_series, search_terms
+from lineside.answering.telemetry import TelemetryReading, prompt_lines, search_terms, summarise
 from lineside.errors import DeadlineExceeded, GenerationError, LinesideError, RequestError, Unavailable
 from lineside.schema import Answer, AnswerRequest, AnswerSentence, Degradation, Mode, Retrieval, RetrieveRequest, Status
 from lineside.search.contract import SearchQuery, SearchResult, Vector
@@ -61,6 +61,7 @@ class _Course:
     deadline: Deadline
     stages_ms: dict[str, float] = field(default_factory=dict)
     degraded: list[Degradation] = field(default_factory=list)
+    readings: tuple[TelemetryReading, ...] = ()
 
     def degrade(self, stage: str, reason: str) -> None:
         self.degraded.append(Degradation(stage=stage, reason=reason))
@@ -162,8 +163,8 @@ class Answerer:
     async def _search(
         self, request: RetrieveRequest, image: bytes | None, course: _Course, *, for_answer: bool = True
     ) -> SearchResult:
-        readings = [read_series(series) for series in request.telemetry]
-        context = " ".join(part for part in (request.context, search_terms(readings)) if part)
+        course.readings = summarise(request.telemetry)
+        context = " ".join(part for part in (request.context, search_terms(course.readings)) if part)
         text_first = image is not None or not self.stages.search_encodes_text
         vectors, image_vector = await asyncio.gather(
             self._encode_text(request.question, course) if text_first else _nothing(),
@@ -246,7 +247,7 @@ class Answerer:
             result,
             request.question,
             context=request.context,
-            telemetry=prompt_lines([read_series(series) for series in request.telemetry]),
+            telemetry=prompt_lines(course.readings),
             settings=self._prompt,
         )
         index = SupportIndex(result.evidence)

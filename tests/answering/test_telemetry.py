@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +82,68 @@ def test_gaps_are_left_out() -> None:
     reading = read_series(TelemetrySeries(name="x", values=(math.nan, 2.0, math.inf)))
     assert reading.last == 2.0
     assert "no valid value" in read_series(TelemetrySeries(name="x", values=(math.nan,))).line
+
+
+def test_limits_that_were_passed_before_are_told() -> None:
+    reading = read_series(_series([60.0] * 20 + [97.0, 99.0] + [60.0] * 20, high=95.0, low=10.0))
+    assert not reading.violation
+    assert reading.passed == 2
+    assert "within its limits, outside its limits 2 of 41 times before, up to 99 °C" in reading.line
+
+
+def test_a_new_level_is_told_with_the_one_before() -> None:
+    reading = read_series(_series([60 + n for n in NOISE] + [66 + n for n in NOISE[:10]]))
+    assert reading.shifted_from is not None
+    assert math.isclose(reading.shifted_from, 60, abs_tol=0.5)
+    assert "shifted from a level of" in reading.line
+
+
+def test_a_coarsely_quantised_signal_is_not_unusual_at_every_other_value() -> None:
+    steps = np.random.default_rng(2).choice([-0.3, 0.05, 0.4], 239, p=[0.2, 0.6, 0.2])
+    assert not read_series(_series([*steps, 0.4])).notable
+    assert read_series(_series([*steps, 4.0])).outlier
+
+
+@pytest.mark.parametrize("points", [30, 60, 240])
+def test_noise_alone_is_seldom_a_trend(points: int) -> None:
+    chosen = np.random.default_rng(3)
+    readings = [read_series(_series(list(60 + chosen.normal(0, 3, points)))) for _ in range(300)]
+    assert sum(reading.trend != "steady" for reading in readings) <= 9  # 3 %
+
+
+def test_eight_lines_leave_out_the_calm_ones() -> None:
+    calm = [TelemetrySeries(name=f"calm {n}", values=(1.0,) * 20) for n in range(10)]
+    hot = TelemetrySeries(name="bearing temperature", values=(97.0,), high=95)
+    lines = prompt_lines(summarise([*calm, hot]))
+    assert len(lines) == 8
+    assert lines[0].startswith("bearing temperature")
+
+
+SKAB = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "skab"
+
+
+@pytest.mark.skipif(not SKAB.exists(), reason="the real telemetry of shared/data/skab is not on this machine")
+def test_real_anomalies_are_notable_at_least_twice_as_often_as_normal_running() -> None:
+    """SKAB (Katser and Kozitsin, 2020): a pump's eight sensors at 1 Hz; windows of four minutes."""
+    notable: dict[bool, list[float]] = {True: [], False: []}
+    for path in sorted(SKAB.glob("*/*.csv")):
+        with path.open() as file:
+            rows = list(csv.DictReader(file, delimiter=";"))
+        labels = [float(row.get("anomaly") or 0) > 0 for row in rows]
+        names = [name for name in rows[0] if name not in ("datetime", "anomaly", "changepoint")]
+        for end in range(240, len(rows), 240):
+            window, labelled = rows[end - 240 : end], labels[end - 240 : end]
+            if any(labelled) and not labelled[-1]:
+                continue  # the anomaly has just ended
+            times = tuple(datetime.fromisoformat(row["datetime"]) for row in window)
+            readings = [
+                read_series(TelemetrySeries(name=n, values=tuple(float(row[n]) for row in window), times=times))
+                for n in names
+            ]
+            notable[labelled[-1]].append(sum(reading.notable for reading in readings) / len(readings))
+    normal, anomalous = float(np.mean(notable[False])), float(np.mean(notable[True]))
+    assert normal < 0.1, f"{normal:.0%} of the series of normal running are notable"
+    assert anomalous > 2 * normal, f"{anomalous:.0%} of the series of anomalies, {normal:.0%} of normal running"
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), min_size=1, max_size=80))
