@@ -362,17 +362,23 @@ class Connection:
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", 268_435_455)
         self._log.info("mqtt connected", session_present=flags.session_present)
         self._on_session(flags.session_present)
-        client.subscribe([(s.topic, _subscribe_options(s)) for s in self._subscriptions])
+        if self._subscriptions:
+            client.subscribe([(s.topic, _subscribe_options(s)) for s in self._subscriptions])
+        else:
+            self._usable()
 
     def _subscribed(
         self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None
     ) -> None:
-        self.problem = ""
-        self._online.set()
+        self._usable()
         for wanted, reason in zip(self._subscriptions, reasons, strict=False):
             if reason.is_failure:
                 self.problem = f"the broker refuses the subscription to {wanted.topic}: {reason}"
                 self._log.error("mqtt subscription refused", topic=wanted.topic, reason=str(reason))
+
+    def _usable(self) -> None:
+        self.problem = ""
+        self._online.set()
 
     def _disconnected(
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lineside.errors import DataError, LinesideError
+
+if TYPE_CHECKING:
+    from edge.messaging.settings import MqttSettings
 
 keys = typer.Typer(no_args_is_help=True, help="The keys that gateways trust: make, change and show them.")
 
@@ -156,6 +159,13 @@ def publish(
     start_over: Annotated[
         bool, typer.Option(help="believe nothing that the store holds; name all models again")
     ] = False,
+    notify: Annotated[
+        str | None, typer.Option(help="mqtts://broker that tells the gateways at once", envvar="LINESIDE_NOTIFY")
+    ] = None,
+    notify_ca: Annotated[Path | None, typer.Option(help="who signed the broker's certificate (PEM)")] = None,
+    notify_certificate: Annotated[Path | None, typer.Option(help="the publisher's certificate (PEM)")] = None,
+    notify_key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
+    notify_prefix: Annotated[str, typer.Option(help="what the plant's topics begin with")] = "lineside",
 ) -> None:
     """Sign and seal a release for the gateways: they take it at their next look."""
     from edge.fleet.placement import place, recipients
@@ -169,6 +179,7 @@ def publish(
     from lineside.releases.cache import places_for
     from lineside.releases.settings import CacheSettings
 
+    broker = _broker(notify, notify_ca, notify_certificate, notify_key, notify_prefix)
     with _errors():
         repository = TrustRepository(open_store(to or store), Keyring.open(folder))
         if refresh:
@@ -210,6 +221,36 @@ def publish(
         with _errors():
             pruned = prune(repository, keep=keep)
         typer.echo(f"removed {pruned.objects} objects of past publications, {pruned.bytes / 2**20:.2f} MiB")
+    if broker is not None:
+        _tell(broker, published.publication)
+
+
+def _broker(
+    url: str | None, ca: Path | None, certificate: Path | None, key: Path | None, prefix: str
+) -> MqttSettings | None:
+    """Checked before anything is published."""
+    if url is None:
+        return None
+    from pydantic import ValidationError
+
+    from edge.messaging.settings import MqttSettings
+
+    try:
+        return MqttSettings(broker=url, ca=ca, certificate=certificate, key=key, prefix=prefix)
+    except ValidationError as error:
+        raise typer.BadParameter(f"--notify: {error.errors(include_url=False)[0]['msg']}") from None
+
+
+def _tell(broker: MqttSettings, publication: int) -> None:
+    """The release is public already: gateways that are not told find it when they look the next time."""
+    from edge.messaging.notice import announce
+
+    try:
+        announce(broker, publication)
+    except LinesideError as error:
+        typer.echo(f"warning: gateways were not told, and find it at their next look: {error}", err=True)
+    else:
+        typer.echo(f"told {broker.broker}")
 
 
 def _model(text: str) -> tuple[str, Path]:

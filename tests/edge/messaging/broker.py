@@ -73,6 +73,7 @@ class Broker:
             pytest.skip("mosquitto is not installed (Debian package mosquitto)")
         folder.mkdir(parents=True, exist_ok=True)
         self._binary = MOSQUITTO
+        self._authority = authority
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -97,6 +98,12 @@ class Broker:
         self._scheme = "mqtt" if authority is None else "mqtts"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
+
+    @property
+    def authority(self) -> Authority:
+        """Who signs the certificates of this broker's clients."""
+        assert self._authority is not None
+        return self._authority
 
     @property
     def url(self) -> str:
