@@ -173,7 +173,7 @@ class Bucket:
         """Gives back memory that is not used: nothing more is added. `lock` is held."""
         self._rows = self.rows.copy()
         if self.vectors is not None:
-            self.vectors.shrink()
+            self.vectors.seal()
 
     def camera(self, code: int) -> str:
         return self._camera_names[code]

@@ -23,7 +23,7 @@ class WindowSettings(BaseModel):
         "fsync", description="what an acknowledged frame survives: fsync a loss of power, process a kill -9"
     )
     commit_ms: float = Field(
-        50, ge=0, le=1_000, description="frames that arrive within it share one flush of the disk; only with fsync"
+        10, ge=0, le=1_000, description="frames that arrive within it share one flush of the disk; only with fsync"
     )
 
     thumbnail_px: int = Field(256, ge=32, le=1_024, description="longer side of a thumbnail")

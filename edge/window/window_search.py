@@ -48,13 +48,16 @@ def similar(
     if k < 1:
         return []
     wanted = k if duplicate_cosine is None else k * _FOLDED_PER_WANTED
-    hits: list[_Hit] = []
+    parts = [part for part in _parts(buckets, cameras, span) if part.vectors is not None]
     with faiss_threads(1):  # one query is one task: waking other threads for each block costs more than comparing it
-        for part in _parts(buckets, cameras, span):
-            if part.vectors is not None:
-                scores, rows = part.vectors.search(turned, wanted, part.allowed)
-                hits.extend(_Hit(score, part, row) for score, row in zip(scores.tolist(), rows.tolist(), strict=True))
-                hits = sorted(hits, key=lambda hit: -hit.similarity)[:wanted]
+        found = [part.vectors.search(turned, wanted, part.allowed) for part in parts if part.vectors is not None]
+    if not found:
+        return []
+    scores = np.concatenate([of_part for of_part, _ in found])
+    rows = np.concatenate([of_part for _, of_part in found])
+    part_of = np.repeat(np.arange(len(parts)), [len(of_part) for _, of_part in found])
+    best = np.argsort(-scores, kind="stable")[:wanted]
+    hits = [_Hit(float(scores[place]), parts[part_of[place]], int(rows[place])) for place in best]
     if duplicate_cosine is None:
         return [_frame(hit) for hit in hits]
     return _folded(hits, k, duplicate_cosine)
