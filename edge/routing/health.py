@@ -50,6 +50,9 @@ class Health:
     level: Level = Level.NORMAL
     reasons: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return f"this gateway is {self.level.name.lower()}: {'; '.join(self.reasons)}" if self.reasons else "normal"
+
 
 @dataclass(frozen=True, slots=True)
 class Sensors:

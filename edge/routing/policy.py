@@ -33,14 +33,14 @@ class Route:
 
     `here_first`: the answer from here is made first and kept unless it abstains. `elsewhere`: whether anybody else may
     be asked at all. `peers_too`: replicas are asked before the cluster. `held`: whether an answer from here makes
-    sense. `why`: for people, where others are asked first.
+    sense. `spared`: others come first because this gateway is short of means.
     """
 
     here_first: bool
     elsewhere: bool
     peers_too: bool
     held: bool
-    why: str = ""
+    spared: bool = False
 
 
 def route(request: RetrieveRequest, knowledge: KnowledgeState, level: Level, policy: PolicySettings) -> Route:
@@ -53,13 +53,11 @@ def route(request: RetrieveRequest, knowledge: KnowledgeState, level: Level, pol
     if preference == "here" or request.forwarded_by:
         return Route(here_first=True, elsewhere=False, peers_too=False, held=held)
     if not held:
-        why = f"family {request.family} is not held here"
-        return Route(here_first=False, elsewhere=True, peers_too=True, held=False, why=why)
-    if level >= Level.SHEDDING:
-        return Route(here_first=False, elsewhere=True, peers_too=True, held=True, why="this gateway is short of means")
+        return Route(here_first=False, elsewhere=True, peers_too=True, held=False)
     if preference == "cluster_first":
-        why = f"policy for priority {request.priority}"
-        return Route(here_first=False, elsewhere=True, peers_too=False, held=True, why=why)
+        return Route(here_first=False, elsewhere=True, peers_too=level >= Level.SHEDDING, held=True)
+    if level >= Level.SHEDDING:
+        return Route(here_first=False, elsewhere=True, peers_too=True, held=True, spared=True)
     return Route(here_first=True, elsewhere=True, peers_too=False, held=True)
 
 

@@ -172,7 +172,11 @@ class Router:
             remotes = (*peers, *self._cloud.cluster)
         if not remotes:  # nobody to ask: where the family is not held, the pipeline here says which ones are
             chosen = Route(here_first=True, elsewhere=False, peers_too=False, held=chosen.held)
-        return _Course(request_id, deadline, chosen, remotes)
+        course = _Course(request_id, deadline, chosen, remotes)
+        if chosen.spared:
+            self.counts["shedding"] += 1
+            course.note(str(self._health.health), stage="health")
+        return course
 
     async def _routed(self, request: AnswerRequest, image: bytes | None, course: _Course) -> AsyncGenerator[Event]:
         kept: _Abstention | None = None
@@ -228,11 +232,14 @@ class Router:
         self, request: AnswerRequest, image: bytes | None, course: _Course, *, owed: bool
     ) -> AsyncGenerator[Event]:
         notes = list(course.notes) if owed else []
-        if self._health.level >= Level.SAVING and request.mode != "extract":
-            request = request.model_copy(update={"mode": "extract"})
-            reason = f"nothing is generated here now: {'; '.join(self._health.health.reasons)}"
-            notes.append(Degradation(stage="generate", reason=reason))
+        health = self._health.health
+        if health.level >= Level.SAVING:
             self.counts["saving"] += 1
+            if not course.route.spared:  # it is among the notes of the way already
+                notes.append(Degradation(stage="health", reason=str(health)))
+            if request.mode != "extract":
+                request = request.model_copy(update={"mode": "extract"})
+                notes.append(Degradation(stage="generate", reason="nothing is generated here at this level"))
         events = self._local.stream(request, image, request_id=course.request_id, deadline=course.deadline)
         async with aclosing(events):
             async for event in events:
@@ -372,14 +379,11 @@ class Router:
             self.counts["served.here"] += 1
         if answer.status == "partial":
             self.counts["partial"] += 1
-        if self._health.level >= Level.SHEDDING:
-            self.counts["shedding"] += 1
         if course.notes:
             _log.info(
                 "routed",
                 request_id=course.request_id,
                 served_by=answer.served_by,
                 status=answer.status,
-                why=course.route.why,
-                missed=[note.reason for note in course.notes],
+                notes=[note.reason for note in course.notes],
             )

@@ -211,14 +211,26 @@ async def test_a_hot_gateway_asks_the_cluster_first_and_answers_without_generati
     health = HealthProbe()
     knowledge = Knowledge({"pump": PUMP}, words=("The pump stops at 70 degrees [1].",))
     health.judge(HOT)
-    assert (await gateway(cluster, health=health, knowledge=knowledge).ask()).served_by == "cluster"
+    served_there = await gateway(cluster, health=health, knowledge=knowledge).ask()
+    assert served_there.served_by == "cluster"
+    assert "health: this gateway is shedding: hot: 100 °C, bar 92" in reasons(served_there)
     offline = gateway(closed_port(), health=health, knowledge=knowledge)
     answer = await offline.ask()
     assert (answer.mode, answer.status) == ("extractive", "partial")
-    assert "generate: nothing is generated here now: hot: 100 °C" in reasons(answer)
-    assert offline.router.counts["saving"] == 1
+    assert "generate: nothing is generated here" in reasons(answer)
+    assert reasons(answer).count("health: this gateway is shedding") == 1
+    assert (offline.router.counts["saving"], offline.router.counts["shedding"]) == (1, 1)
     health.judge(Reading(celsius=40.0))
     assert (await offline.ask()).mode == "generated"
+
+
+async def test_a_warm_gateway_answers_by_itself_without_generating_and_says_so(gateway: Build, cluster: str) -> None:
+    health = HealthProbe()
+    health.judge(Reading(celsius=85.0))
+    knowledge = Knowledge({"pump": PUMP}, words=("The pump stops at 70 degrees [1].",))
+    answer = await gateway(cluster, health=health, knowledge=knowledge).ask()
+    assert (answer.mode, answer.status, answer.served_by) == ("extractive", "complete", "cell-1")
+    assert "health: this gateway is saving: warm: 85 °C, bar 80" in reasons(answer)
 
 
 async def test_slow_searches_here_send_questions_to_the_cluster_until_they_are_forgotten(
