@@ -39,6 +39,11 @@ def measure(
 
 
 async def _compare(application: LocalApplication, asked: Sequence[str], deadline_ms: int) -> None:
+    state = KnowledgeState(application.index.release, frozenset(application.index.families), datetime.now(UTC))
+
+    def knowledge() -> KnowledgeState:
+        return state
+
     await _ask(application.answerer, asked, deadline_ms)  # warm
     with _closed_port() as closed, _black_hole() as silent:
         for name, url in (
@@ -52,9 +57,7 @@ async def _compare(application: LocalApplication, asked: Sequence[str], deadline
                 continue
             settings = RoutingSettings(cluster=(url,))
             cloud = Cloud(settings, "cell-1")
-            index = application.index
-            state = KnowledgeState(index.release, frozenset(index.families), datetime.now(UTC))
-            router = Router(application.answerer, cloud, settings, lambda state=state: state, gateway="cell-1")
+            router = Router(application.answerer, cloud, settings, knowledge, gateway="cell-1")
             first = []
             while cloud.reachable:
                 first += await _ask(router, asked[:1], deadline_ms)

@@ -58,7 +58,13 @@ class Gateway:
         answers: Answers = KnowledgeAnswers(self.knowledge, settings.answering)
         self.routing = None
         if settings.routing is not None:
-            self.routing = Routing(answers, settings.routing, self.following.knowledge_state, gateway=settings.gateway)
+            self.routing = Routing(
+                answers,
+                settings.routing,
+                self.following.knowledge_state,
+                gateway=settings.gateway,
+                peers=self.following.neighbours,
+            )
             answers, said["routing"] = self.routing.router, self._routing_in_words
             self.parts.append(self.routing)
         self.service = GatewayService(answers, self.knowledge, self.following, self.window, said)

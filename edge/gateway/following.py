@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+import structlog
+
 from edge.gateway.knowledge import Knowledge
 from edge.routing import KnowledgeState
 from edge.sync import Outcome, Synchroniser, SyncLoop
 from edge.sync.state import State
+from lineside.errors import LinesideError
 
 _STOP_S = 5.0
+_log = structlog.get_logger("lineside.gateway")
 
 
 class Following:
@@ -39,6 +43,16 @@ class Following:
         if serving is None:
             return KnowledgeState(0, frozenset(), current_at)
         return KnowledgeState(serving.release, frozenset(serving.index.families), current_at)
+
+    def neighbours(self, family: str) -> tuple[str, ...]:
+        """Base URLs of the other gateways that hold a family, by the fleet's signed routing table, best first."""
+        try:
+            table = self._synchroniser.routing()
+        except LinesideError as error:
+            _log.error("routing table cannot be used", reason=str(error))
+            return ()
+        ours = self._synchroniser.settings.gateway
+        return () if table is None else tuple(r.url for r in table.routes(family) if r.url and r.gateway != ours)
 
     async def start(self) -> None:
         """Returns at once; `Knowledge` says when there is something to answer from."""
