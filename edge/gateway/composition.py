@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from fastapi import FastAPI
 
@@ -16,6 +17,7 @@ from edge.gateway.knowledge import Knowledge, KnowledgeAnswers
 from edge.gateway.service import GatewayService
 from edge.gateway.serving import Serving
 from edge.gateway.settings import GatewaySettings
+from edge.gateway.telemetry import TelemetryAnswers
 from edge.messaging import MqttBridge
 from edge.pieces import GatewayIdentity
 from edge.routing import Level, Routing
@@ -24,6 +26,9 @@ from edge.window import window_key
 from lineside.errors import NotFound
 from webapi import create_api
 from webapi.service import Answers
+
+if TYPE_CHECKING:
+    from edge.messaging.opcua import OpcUaReader
 
 
 class Part(Protocol):
@@ -67,6 +72,13 @@ class Gateway:
             )
             answers, said["routing"] = self.routing.router, self._routing_in_words
             self.parts.append(self.routing)
+        reader: OpcUaReader | None = None
+        if settings.opcua is not None:
+            from edge.messaging.opcua import OpcUaReader  # its library is large, and few gateways need it
+
+            reader = OpcUaReader(settings.opcua)
+            answers, said["opcua"] = TelemetryAnswers(answers, reader), partial(_machines_in_words, reader)
+            self.parts.append(reader)
         self.service = GatewayService(answers, self.knowledge, self.following, self.window, said)
 
         if settings.mqtt is not None:
@@ -78,6 +90,7 @@ class Gateway:
                 self.following.look_now,
                 self.service.report,
                 settings.state,
+                attach=None if reader is None else reader.attach,
             )
             said["mqtt"] = lambda: "connected" if bridge.status().connected else bridge.status().problem
             self.parts.append(bridge)
@@ -132,3 +145,8 @@ class Gateway:
         if self.frames is None:
             raise NotFound("this gateway keeps no frames: gateway.yaml has no `window`")
         return await self.frames.frame(camera, time, image, labels)
+
+
+def _machines_in_words(reader: OpcUaReader) -> str:
+    machines = reader.status().items()
+    return "; ".join(f"{name}: {m.problem or f'connected, {m.values} values'}" for name, m in machines)

@@ -8,7 +8,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge.messaging.settings import MqttSettings
+from edge.messaging.settings import MqttSettings, OpcUaSettings
 from edge.routing.settings import RoutingSettings
 from edge.sync.settings import SyncSettings
 from edge.window.settings import WindowSettings
@@ -64,6 +64,7 @@ class GatewaySettings(SyncSettings):
     routing: RoutingSettings | None = Field(None, description="whom else to ask; without it the gateway stands alone")
     window: WindowSettings | None = Field(None, description="the latest frames of the cameras; without it none is kept")
     mqtt: MqttSettings | None = Field(None, description="questions and frames in, answers and reports out")
+    opcua: OpcUaSettings | None = Field(None, description="machines whose values go with questions about them")
 
     def below(self, folder: Path) -> GatewaySettings:
         """The same with relative paths taken from `folder`."""
@@ -83,6 +84,8 @@ class GatewaySettings(SyncSettings):
             changed["routing"] = self.routing.below(folder)
         if self.mqtt is not None:
             changed["mqtt"] = self.mqtt.in_folder(folder)
+        if self.opcua is not None:
+            changed["opcua"] = self.opcua.in_folder(folder)
         return self.model_copy(update=changed)
 
 
