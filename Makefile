@@ -24,12 +24,12 @@ VENV_STAMP := $(STAMPS)/venv
 PACKAGES_STAMP := $(STAMPS)/packages-$(call hash,requirements/lock.txt)
 PROJECT_STAMP := $(STAMPS)/project-$(call hash,requirements/lock.txt pyproject.toml)
 
-.PHONY: help setup models knowledge demo serve test test-fast lint format bench bench-encoders bench-index lock clean distclean
+.PHONY: help setup models knowledge demo cell serve test test-fast lint format bench bench-encoders bench-index lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "Variables: PYTHON=$(PYTHON)  LINESIDE_HOME=$(LINESIDE_HOME)  ARGS=(options for demo, serve, test, bench)"
+	@echo "Variables: PYTHON=$(PYTHON)  LINESIDE_HOME=$(LINESIDE_HOME)  ARGS=(options for demo, cell, serve, test, bench)"
 
 # ---- Environment ------------------------------------------------------------------------------------------------
 
@@ -75,6 +75,9 @@ setup: knowledge ## install everything; quick when nothing changed
 
 demo: setup ## start the application, ask a question with a picture, show the cited answer
 	@$(PY) -m demo.run $(ARGS)
+
+cell: setup ## two gateways of the demo plant: a release reaches them, the network is cut and comes back
+	@$(PY) -m demo.cell $(ARGS)
 
 serve: setup ## run the application in the foreground with serve_config.yaml
 	@$(VENV)/bin/lineside serve $(ARGS)
