@@ -21,6 +21,9 @@ Peers = Callable[[str], Sequence[str]]
 
 _PEERS_KEPT = 64  # their breakers and origins of citations; the routing table of a plant names fewer for one gateway
 
+# Servers close idle connections after 5 s and more: one that is closing must not pass for a dead link.
+_KEEPALIVE_S = 3.0
+
 _log = structlog.get_logger("lineside.routing")
 
 
@@ -60,7 +63,7 @@ class Cloud:
                 # Between two words of a stream a generator may think; the deadline of the request bounds it.
                 read=None,
             ),
-            limits=httpx.Limits(max_connections=settings.max_connections),
+            limits=httpx.Limits(max_connections=settings.max_connections, keepalive_expiry=_KEEPALIVE_S),
             headers={"user-agent": f"lineside-gateway/{gateway}"},
         )
         headers = {} if settings.authorization is None else {"authorization": _secret(settings.authorization)}

@@ -78,7 +78,7 @@ class Remote:
         """
         permit = self._permit()
         deadline = Deadline.in_ms(budget_ms)
-        first = Deadline.in_ms(min(first_ms, budget_ms))
+        first = Deadline.in_ms(min(first_ms, budget_ms, self._settings.timeout_ms))
         asked = self._prepared(request, image, budget_ms).model_copy(update={"stream": True})
         took_ms: float | None = None
         try:
@@ -101,6 +101,7 @@ class Remote:
         self, request: RetrieveRequest, image: bytes | None, *, request_id: str, budget_ms: float
     ) -> Retrieval:
         """Its evidence within `budget_ms`; raises as `stream`."""
+        budget_ms = min(budget_ms, self._settings.timeout_ms)
         asked = self._prepared(request, image, budget_ms)
         body = await self._whole(self._post("/v1/retrieve", asked, request_id), budget_ms)
         try:

@@ -24,7 +24,9 @@ class BreakerSettings(_Settings):
     window_s: float = Field(30.0, gt=0, le=3_600, description="calls of this long count for the share of failures")
     failure_share: float = Field(0.5, gt=0, le=1, description="share of failed calls in the window that opens it")
     min_calls: int = Field(10, ge=1, le=1_000, description="calls in the window below which the share says nothing")
-    slow_call_ms: float = Field(5_000, gt=0, le=120_000, description="a call that takes longer counts as failed")
+    slow_call_ms: float = Field(
+        2_000, gt=0, le=120_000, description="a call whose evidence took longer counts as failed, though it is used"
+    )
     probe_after_s: float = Field(1.0, gt=0, le=600, description="first wait before an open breaker is probed; doubled")
     probe_max_s: float = Field(60.0, gt=0, le=3_600, description="longest wait between probes")
     probe_timeout_ms: float = Field(2_000, gt=0, le=60_000, description="what a probe (GET /readyz) may take")
@@ -105,7 +107,10 @@ class RoutingSettings(_Settings):
 
     connect_timeout_ms: float = Field(500, gt=0, le=60_000, description="to connect and shake hands")
     timeout_ms: float = Field(
-        10_000, gt=0, le=120_000, description="the longest wait for the first word of an answer, whatever the deadline"
+        3_000,
+        gt=0,
+        le=120_000,
+        description="the longest wait for the evidence of an answer, or for a cited page, whatever the deadline",
     )
     min_ms: float = Field(80, ge=1, le=60_000, description="time left below which nobody else is asked")
     margin_ms: float = Field(40, ge=0, le=10_000, description="of the time left, kept for the way back and the reply")

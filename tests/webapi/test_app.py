@@ -212,6 +212,14 @@ async def test_an_unexpected_error_is_500_without_its_text(client: httpx.AsyncCl
     assert "secret" not in reply.text
 
 
+async def test_openapi_describes_what_gateways_add(client: httpx.AsyncClient) -> None:
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    for reply in ("Answer", "Retrieval"):
+        assert {"served_by", "knowledge_age_s"} <= set(schemas[reply]["properties"])
+        assert not {"served_by", "knowledge_age_s"} & set(schemas[reply]["required"])
+    assert "forwarded_by" in schemas["AnswerRequest"]["properties"]
+
+
 async def test_openapi_describes_bodies_with_examples(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     body = document["paths"]["/v1/answer"]["post"]["requestBody"]["content"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from edge.routing import HealthProbe, Level
 from edge.routing.health import Reading
 from lineside.answering.pipeline import EvidenceFound, Finished
 from lineside.errors import NotFound
-from lineside.schema import Answer
+from lineside.schema import Answer, AnswerRequest
 
 from .conftest import FURNACE, PUMP, Build
 from .plant import AGE_S, Knowledge, black_hole, closed_port, for_ever, served
@@ -298,12 +299,15 @@ async def test_sentences_of_the_cluster_are_passed_on_as_they_come(gateway: Buil
     assert events[-1].answer.mode == "generated"
 
 
-async def test_a_cluster_that_falls_silent_after_a_sentence_leaves_that_sentence_as_a_partial_answer(
-    gateway: Build,
+@pytest.mark.parametrize("end", ["silence", "connection cut"])
+async def test_a_cluster_that_is_lost_after_a_sentence_leaves_that_sentence_as_a_partial_answer(
+    gateway: Build, end: str
 ) -> None:
     async def word(number: int) -> None:
         if number == 1:
-            await for_ever()
+            if end == "silence":
+                await for_ever()
+            raise MemoryError("killed")
 
     words = ("The furnace stops at 900 degrees [1]. And ", "more.")
     remote = Knowledge({"furnace": FURNACE}, release=8, words=words, before_word=word)
@@ -317,6 +321,28 @@ async def test_a_cluster_that_falls_silent_after_a_sentence_leaves_that_sentence
     assert (answer.status, answer.release, answer.text) == ("partial", 8, f"{FURNACE} [1]")
     assert answer.sentences == (events[1].sentence,)
     assert "the cluster did not answer" in reasons(answer)
+
+
+async def test_a_client_that_goes_away_ends_the_work_at_the_cluster(gateway: Build) -> None:
+    ended = threading.Event()
+
+    async def word(number: int) -> None:
+        if number == 1:
+            try:
+                await for_ever()
+            finally:
+                ended.set()
+
+    words = ("The furnace stops at 900 degrees [1]. And ", "more.")
+    with served(Knowledge({"furnace": FURNACE}, release=8, words=words, before_word=word)) as url:
+        cell = gateway(url)
+        request = AnswerRequest(question="When does the furnace stop?", family="furnace")
+        stream = cell.router.stream(request, None, request_id="r1", deadline=cell.router.deadline(request))
+        assert isinstance(await anext(stream), EvidenceFound)
+        await anext(stream)
+        await stream.aclose()
+        assert await asyncio.to_thread(ended.wait, 10)
+    assert cell.cloud.reachable
 
 
 async def test_a_cluster_that_falls_silent_before_its_first_sentence_is_replaced_by_an_answer_from_here(
