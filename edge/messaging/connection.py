@@ -234,7 +234,8 @@ class Connection:
             started = time.monotonic()
             self._lost.clear()
             try:
-                await asyncio.to_thread(self._connect)
+                will = None if self._will is None else self._will()
+                await asyncio.to_thread(self._connect, will)
             except (OSError, ValueError) as error:
                 self._lose(f"cannot connect: {error}")
             misc = asyncio.create_task(self._keep_alive())
@@ -253,7 +254,7 @@ class Connection:
             if self._client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._lose("the broker does not answer")
 
-    def _connect(self) -> None:
+    def _connect(self, last: Outgoing | None) -> None:
         """Blocking: name, TCP, TLS, and the CONNECT packet; what comes of it is told by `_connected`."""
         settings = self._settings
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -261,8 +262,7 @@ class Connection:
         properties.ReceiveMaximum = self._receive_maximum
         # Twice the limit, so that what is a little too large is told so; the broker throws larger packets away.
         properties.MaximumPacketSize = 2 * self._max_payload_bytes + 65_536
-        if self._will is not None:
-            last = self._will()
+        if last is not None:
             delayed = _publish_properties(last, PacketTypes.WILLMESSAGE)
             delayed.WillDelayInterval = settings.offline_after_s
             self._client.will_set(last.topic, last.payload, last.qos, last.retain, delayed)

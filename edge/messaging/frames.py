@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,11 +14,13 @@ import structlog
 from edge.messaging.connection import Delivery
 from edge.messaging.queues import FrameQueue
 from edge.messaging.settings import FrameSettings
+from edge.pieces.index import NAME
 from lineside.errors import InvalidRequest, LinesideError, RequestError, TooLarge, Unavailable
 
 log = structlog.get_logger("lineside.mqtt")
 
 MAX_LABELS: Final = 20
+_CAMERA: Final = re.compile(NAME)
 FrameSink = Callable[[str, datetime, bytes, tuple[str, ...]], Awaitable[object]]
 """Camera, time, encoded image, labels; returns when the frame is durable."""
 
@@ -101,6 +104,8 @@ class FrameIntake:
 
     async def _take_in(self, camera: str, frame: WaitingFrame) -> None:
         try:
+            if not _CAMERA.fullmatch(camera):
+                raise InvalidRequest("the topic's last level, the camera, is not a name: letters, digits, _ . -")
             time, labels = self._described(frame)
             kept = await self._tries(camera, time, frame.delivery.payload, labels)
         except RequestError as error:

@@ -159,6 +159,9 @@ class _Follower:
             except (OSError, TimeoutError, UaError, ValueError) as error:
                 self._problem = f"cannot connect: {type(error).__name__} {error}".rstrip()
                 self._log.warning("opcua not connected", reason=self._problem)
+            except Exception as error:  # noqa: BLE001 - what a strange server makes the library raise ends no follower
+                self._problem = f"cannot be understood: {error!r}"
+                self._log.exception("opcua not connected")
             finally:
                 self.tags.silent(datetime.now(UTC))
                 with contextlib.suppress(OSError, TimeoutError, UaError):

@@ -18,6 +18,7 @@ class SlowAnswers:
         self.asked: list[AnswerRequest] = []
         self.images: list[bytes | None] = []
         self.go = asyncio.Event()
+        self.failure: Exception | None = None
 
     def deadline(self, request: RetrieveRequest) -> Deadline:
         return Deadline.in_ms(request.deadline_ms or 2_000)
@@ -27,6 +28,8 @@ class SlowAnswers:
     ) -> Answer:
         self.asked.append(request)
         self.images.append(image)
+        if self.failure is not None:
+            raise self.failure
         if request.question.startswith("wait"):
             await self.go.wait()
         return Answer(

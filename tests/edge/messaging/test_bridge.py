@@ -14,7 +14,9 @@ import pytest
 
 from edge.fleet.reports import parse_report
 from edge.messaging import MqttBridge, MqttSettings
-from lineside.errors import Unavailable
+from edge.messaging.questions import Attach
+from lineside.errors import NotFound, Unavailable
+from lineside.schema import AnswerRequest, TelemetrySeries
 from tests.edge.messaging.broker import Broker
 from tests.edge.messaging.client import PlantClient, correlation_of, user_properties
 from tests.edge.messaging.gateway import SlowAnswers, Window, report
@@ -45,7 +47,7 @@ def plant(shared_broker: Broker) -> Iterator[PlantClient]:
 class Gateway:
     """A bridge with what it serves; `notices` counts the releases it was told of."""
 
-    def __init__(self, broker: Broker, folder: Path, **settings: Any) -> None:
+    def __init__(self, broker: Broker, folder: Path, *, attach: Attach | None = None, **settings: Any) -> None:
         self.answers = SlowAnswers()
         self.window = Window()
         self.noticed = asyncio.Event()
@@ -65,6 +67,7 @@ class Gateway:
             self.noticed.set,
             lambda: self.report,
             folder,
+            attach=attach,
         )
 
     async def until(self, true: Callable[[], bool]) -> None:
@@ -214,6 +217,54 @@ async def test_overload_drops_the_oldest_analytics_refuses_interactive_and_answe
     assert late == ["wait", "i0", "i1", "b2", "b3"]
 
 
+async def test_alerts_over_the_limit_of_bytes_wait_at_the_broker(running: Running, plant: PlantClient) -> None:
+    few = {"workers": 1, "alert_workers": 1, "max_waiting_mib": 0.02}
+    async with running(questions=few) as gateway:
+        for n in range(12):
+            body = ask("wait", priority="alert", context="x" * 10_000)
+            plant.publish(QUESTIONS, body, correlation=b"a%d" % n)
+        await gateway.until(lambda: len(gateway.answers.asked) == 2)
+        plant.publish("lineside/gateways/cell-1/frames/cam-1", PIXEL)
+        await gateway.window.count(1)
+        assert gateway.bridge.status().waiting["alert"] <= 3
+        gateway.answers.go.set()
+        answers = await replies(plant, *(b"a%d" % n for n in range(12)))
+    assert all(answer["status"] == "complete" for answer in answers.values())
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(NotFound("no family robots"), "not_found"), (ZeroDivisionError("ours"), "internal")]
+)
+async def test_an_answer_that_fails_is_told(
+    running: Running, plant: PlantClient, failure: Exception, code: str
+) -> None:
+    async with running() as gateway:
+        gateway.answers.failure = failure
+        plant.publish(QUESTIONS, ask("Why?"), correlation=b"1")
+        reply = (await replies(plant, b"1"))[b"1"]
+        assert reply["code"] == code
+        assert "ours" not in reply["message"]
+        gateway.answers.failure = None
+        plant.publish(QUESTIONS, ask("And now?"), correlation=b"2")
+        assert (await replies(plant, b"2"))[b"2"]["status"] == "complete"
+
+
+async def test_a_question_gets_the_telemetry_of_the_machine_that_the_message_names(
+    running: Running, plant: PlantClient
+) -> None:
+    asked: list[dict[str, str | None]] = []
+
+    def attach(request: AnswerRequest, *, machine: str | None, camera: str | None) -> AnswerRequest:
+        asked.append({"machine": machine, "camera": camera})
+        return request.model_copy(update={"telemetry": (TelemetrySeries(name="oil pressure", values=(1.0,)),)})
+
+    async with running(attach=attach) as gateway:
+        plant.publish(QUESTIONS, ask("Why?"), correlation=b"1", machine="drive-1")
+        await replies(plant, b"1")
+    assert asked == [{"machine": "drive-1", "camera": None}]
+    assert gateway.answers.asked[0].telemetry[0].name == "oil pressure"
+
+
 async def test_what_was_asked_while_the_gateway_was_away_is_answered(running: Running, plant: PlantClient) -> None:
     async with running():
         pass
@@ -317,12 +368,14 @@ async def test_the_oldest_frames_of_a_camera_give_way(running: Running, plant: P
     assert sorted(frame[2] for frame in gateway.window.frames) == [b"0", b"3", b"4", b"other"]
 
 
-@pytest.mark.parametrize("described", [{"time": "yesterday"}, {"labels": "x" * 300}])
+@pytest.mark.parametrize(
+    ("camera", "described"), [("cam-1", {"time": "yesterday"}), ("cam-1", {"labels": "x" * 300}), ("über all", {})]
+)
 async def test_a_frame_that_cannot_be_used_is_counted_and_done_with(
-    running: Running, plant: PlantClient, described: dict[str, str]
+    running: Running, plant: PlantClient, camera: str, described: dict[str, str]
 ) -> None:
     async with running() as gateway:
-        plant.publish("lineside/gateways/cell-1/frames/cam-1", PIXEL, **described)
+        plant.publish(f"lineside/gateways/cell-1/frames/{camera}", PIXEL, **described)
         await gateway.until(lambda: gateway.bridge.status().frames.refused == 1)
     assert gateway.window.frames == []
 
