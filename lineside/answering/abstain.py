@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
-from lineside.analysis import fold, stem
+from lineside.analysis import STOP_WORDS, fold, stem
 from lineside.answering.attributes import unstated
 from lineside.answering.claims import state
 from lineside.answering.quantities import QUANTITY
@@ -23,8 +24,8 @@ class AbstainSettings:
     """Bars on `Signals.answerability`, a calibrated probability.
 
     Below `bar` the answer abstains. Between `bar` and `sure_bar` it abstains when a second sign speaks against an
-    answer: no sentence states a quantity of the kind asked for, a quantity is asked for of something the knowledge
-    never mentions, the very thing asked for is never mentioned, or one of several identifiers is unknown. An image
+    answer: no sentence states a quantity of the kind asked for, the very thing asked for is never mentioned, or one of
+    several identifiers is unknown. An image
     that is recognised (`image_share` of the votes at least) lowers both bars by `image_relief`, since the question's
     words then carry only part of the question; a question that points at it ("what is this?") is always tried.
     """
@@ -75,9 +76,6 @@ def decide(result: SearchResult, question: str, settings: AbstainSettings = Abst
     if unsure and not carried and thing is not None:
         reason = f"what is asked for, {thing}, does not occur in the searched knowledge"
         return _abstention("nothing_relevant", reason, result, signals)
-    if unsure and not carried and kind.quantity and unheard:
-        reason = f"a value is asked for, and {', '.join(unheard)} does not occur in the searched knowledge"
-        return _abstention("quantity_not_stated", reason, result, signals)
     return None
 
 
@@ -101,15 +99,21 @@ def states_quantity(result: SearchResult, kind: QuestionKind) -> bool:
     return False
 
 
-# "Which PLC controls ...", "what kind of resin ...": the thing that is asked for.
+# "Which PLC controls ...", "what kind of resin ...": what is asked for is among the next words; of "what is the
+# efficiency of ..." it stands before the preposition.
 _ASKED_FOR = re.compile(
-    r"\b(?:which|what|how many)(?: (?:kinds?|types?|sorts?) of)? ([^\W\d_]+)(?: ([^\W\d_]+))?", re.IGNORECASE
+    r"\bwhat (?:is|are|was|were) (?:the|an?)((?: [^\W\d_]+){1,4}?) (?:of|for|in|on|at|behind|under|between)\b"
+    r"|\b(?:which|what|how many)(?: (?:kinds?|types?|sorts?) of)?((?: [^\W\d_]+){1,3})",
+    re.IGNORECASE,
 )
 
 
 def _unheard_thing(question: str, unheard: Sequence[str]) -> str | None:
     """The stem of the thing asked for, where the knowledge never mentions it."""
-    asked = {stem(fold(word)) for pair in _ASKED_FOR.findall(question) for word in pair if word}
+    asked: set[str] = set()
+    for described, named in _ASKED_FOR.findall(question):
+        words = list(takewhile(lambda word: word not in STOP_WORDS, fold(named).split()))
+        asked.update(stem(word) for word in [*words, *fold(described).split()[-2:]])
     return next((term for term in unheard if term in asked), None)
 
 

@@ -27,7 +27,7 @@ def _attribute(name: str, asked: str, stated: str = "") -> Attribute:
 ATTRIBUTES: tuple[Attribute, ...] = (
     _attribute(
         "price",
-        r"costs?|prices?|priced|expensive|cheap(?:er|est)?|budget|how much money",
+        r"costs?(?! (?:us )?in )|prices?|priced|expensive|cheap(?:er|est)?|budget|how much money",
         r"prices?|priced|costs? (?:about )?(?:eur|usd|gbp|[€$£])|eur|euros?|usd|dollars?|gbp|pounds sterling|[€$£]",
     ),
     _attribute("discount", r"discounts?|rebates?"),

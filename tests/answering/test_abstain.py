@@ -85,3 +85,21 @@ def test_a_price_that_no_passage_names_is_refused_however_close_the_passages_are
     refusal = decide(search_result(question, *EVIDENCE, answerability=0.95), question)
     assert refusal is not None
     assert refusal.cause == "attribute_not_stated"
+
+
+def test_an_unknown_property_is_refused_when_in_doubt_and_an_unknown_manner_of_asking_is_not() -> None:
+    for question, unknown, refused in (
+        ("What is the efficiency of the pump?", "effici", True),
+        ("What is the absolute maximum of the pressure?", "absolut", True),
+        ("How much oil is in the gearbox, and what is the absolute maximum?", "absolut", False),
+        ("After which running time or tonnage is the oil changed every 500 hours?", "tonnag", False),
+    ):
+        doubtful = search_result(question, *EVIDENCE, answerability=0.4, unknown_terms=(unknown,))
+        assert (decide(doubtful, question) is not None) == refused, question
+
+
+def test_what_wear_costs_in_flow_is_no_price() -> None:
+    question = "What do worn rings cost in flow?"
+    assert (
+        decide(search_result(question, "Worn rings cost about 6 % of the flow.", answerability=0.9), question) is None
+    )
