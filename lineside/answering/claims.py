@@ -28,10 +28,30 @@ from lineside.answering.quantities import NUMBER_WORDS, QUANTITY, read_quantity
 
 Kind = Literal["quantity", "identifier", "polar", "negation", "restriction", "word", "framing"]
 
+Modality = Literal["may", "should", "must", "need not", ""]
+"""What is permitted or possible, advised, required, not required; "" for what is said plainly."""
+
 HARD_WEIGHT = 3.0
+_MODALITIES: tuple[tuple[Modality, re.Pattern[str]], ...] = (
+    (
+        "need not",
+        re.compile(r"need not\b|(?<=\bnot )(?:have to|need(?:ed)?|required|necessary)\b|(?<=\bno )need to\b", re.I),
+    ),
+    ("must", re.compile(r"(?:must|shall|(?:may|can|could|might) (?:not|never))\b|(?:ha(?:s|ve|d)|needs?) to\b", re.I)),
+    ("must", re.compile(r"(?:is|are|was|were) (?:to be|(?:required|necessary) to)\b", re.I)),
+    ("should", re.compile(r"(?:should|ought to|(?:is|are) (?:recommended|advised))\b", re.I)),
+    ("may", re.compile(r"(?:may|might|can|could|perhaps|possibly|(?:is|are) (?:allowed|permitted) to)\b", re.I)),
+)
 _PLAIN = str.maketrans(dict.fromkeys("‐‑‒–—−", "-") | dict.fromkeys("‘’ʼ`", "'") | {"\xad": None})
 _ENUMERATOR = re.compile(r"^\s*(?:[-*•]\s+|\(?\d{1,2}[.)]\s+|step\s+\d+[:.)]\s+)", re.IGNORECASE)
-_BETWEEN = re.compile(r"\bbetween\s+(-?\d[\d.,]*(?:\s?[^\s\d]{1,6})?)\s+and\s+(?=-?\d)", re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"\bbetween\s+(-?\d[\d.,]*(?:\s\d{3})*(?:\s?(?:degrees?\s[^\W\d_]+|[^\s\d]{1,6}))?)\s+and\s+(?=-?\d)", re.IGNORECASE
+)
+_SOURCE = re.compile(
+    r"^\s*(?:(?:according|with reference) to|based on|as (?:stated|described|given|shown) in)\s+(?:the|this|these)\s+"
+    r"(?:(?:provided|given)\s+)?(?:manuals?|guides?|documents?|texts?|notes?|evidence|instructions?|procedures?)\s*,\s*",
+    re.IGNORECASE,
+)
 _NUMBER_SIGN = re.compile(r"\b(?:no|nr)\.?\s*(?=\d)", re.IGNORECASE)
 _ROW = re.compile(r"^[^:;.]{1,40}: [^;]+(?:; [^:;]{1,40}: )")
 _HEADER_UNIT = re.compile(r"(?<=[\w ])\s*[(\[]([^()\[\]\d\s]{1,8})[)\]]:\s*(-?\d[\d.,]*(?:\s\d{3})*)(?=\s*(?:;|$))")
@@ -50,6 +70,7 @@ _SCAN = re.compile(
     re.IGNORECASE,
 )
 _MODAL = re.compile(r"\b(?:should|has to|have to|(?:is|are) to be|needs? to)\b")
+_LETTERED = re.compile(r"\b(?:class|type|zone|grade|category|group|axis|tag|phase|series)s?:?\s+$", re.IGNORECASE)
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
 
 
@@ -59,7 +80,8 @@ class Token:
 
     `key` is equal for equal meanings ("45 Nm", "45.0 N·m"); `rival` names the group in which another key would be a
     different statement (unit class of a quantity, letters of an identifier). `clause` counts clauses finely (every
-    conjunction), `scope` coarsely (what a negation reaches); `conditional` is set inside an if-clause.
+    conjunction), `scope` coarsely (what a negation reaches); `conditional` is set inside an if-clause; `modality` is
+    that of the verb that it follows.
     """
 
     kind: Kind
@@ -69,6 +91,7 @@ class Token:
     scope: int
     rival: str = ""
     conditional: bool = False
+    modality: Modality = ""
 
     @property
     def hard(self) -> bool:
@@ -87,7 +110,6 @@ class Statement:
     row: bool
     conditional: bool
     marked: bool
-    modal: Literal["weak", "strong", ""]
     rotation: int
     instruction: bool
 
@@ -95,7 +117,7 @@ class Statement:
 def normalise(text: str) -> str:
     """NFKC text with plain hyphens, contractions spelled out, bounds of numbers as ≤ ≥ < > and no enumerator."""
     text = unicodedata.normalize("NFKC", text).translate(_PLAIN)
-    text = _ENUMERATOR.sub("", text)
+    text = _ENUMERATOR.sub("", _SOURCE.sub("", text))
     text = _NUMBER_SIGN.sub("", text)
     for pattern, full in _CONTRACTIONS:
         text = pattern.sub(full, text)
@@ -111,6 +133,21 @@ def number_key(low: float, high: float, unit: str, signed: str, bound: str) -> s
     """Equal for quantities that say the same."""
     span = f"{low:g}" if low == high else f"{low:g}..{high:g}"
     return f"{bound}{signed}{span} {unit}".strip()
+
+
+def _is_name(text: str, match: re.Match[str]) -> bool:
+    """Whether a chunk is one capital letter that names something ("class B", "Tag: S"), no article and no "I"."""
+    letter = match.group()
+    if len(letter) > 1 or not letter.isupper():
+        return False
+    if letter not in "AI":
+        return True
+    return _LETTERED.search(text, 0, match.start()) is not None or re.match(r"\s+[a-z]", text[match.end() :]) is None
+
+
+def _modality_at(text: str, at: int) -> Modality:
+    """The modality that begins at a place of the text, "" where none does."""
+    return next((modality for modality, pattern in _MODALITIES if pattern.match(text, at)), "")
 
 
 def _rival_of(identifier: str) -> str:
@@ -132,7 +169,8 @@ def state(text: str) -> Statement:
     clause = scope = 0
     bound = ""
     conditional = leading = seen_condition = False
-    modal: Literal["weak", "strong", ""] = ""
+    modality: Modality = ""
+    strong = False
     rotation = 0
     comma = False
     first = True
@@ -140,7 +178,7 @@ def state(text: str) -> Statement:
     switching = re.search(r"\b(?:turn|switch|power)", lower) is not None
 
     def add(kind: Kind, key: str, weight: float, rival: str = "") -> None:
-        tokens.append(Token(kind, key, weight, clause, scope, rival, conditional))
+        tokens.append(Token(kind, key, weight, clause, scope, rival, conditional, modality))
 
     for match in _SCAN.finditer(text):
         group = match.lastgroup if match.lastgroup in ("code", "chunk", "bound", "punct") else "quantity"
@@ -148,6 +186,8 @@ def state(text: str) -> Statement:
             sign = match.group()
             if row and sign == ":":
                 continue
+            if sign != ",":
+                modality = ""
             if sign == ",":
                 comma = True
                 if leading:  # "If the pump stops, ...": here the main clause begins
@@ -170,7 +210,11 @@ def state(text: str) -> Statement:
             if literal.casefold() == "one" and not re.match(r"\s+[a-z]", text[match.end() :]):
                 first = comma = False
                 continue
-            if literal.casefold() == "one" and re.match(r"\s+(?:of|or|and|is|can|that|which)\b", text[match.end() :]):
+            if literal.casefold() == "one" and re.match(r"\s+of\b", text[match.end() :]):
+                add("restriction", "!one of", HARD_WEIGHT)
+                first = comma = False
+                continue
+            if literal.casefold() == "one" and re.match(r"\s+(?:or|and|is|can|that|which)\b", text[match.end() :]):
                 first = comma = False
                 continue
             after = _AFTER.match(text[match.end() :])
@@ -180,8 +224,12 @@ def state(text: str) -> Statement:
             key = number_key(quantity.low, quantity.high, unit, quantity.signed, shown)
             add("quantity", key, HARD_WEIGHT, "=" + (quantity.kind or unit))
             bound = ""
+        elif _is_name(text, match):
+            add("identifier", "#" + match.group().casefold(), HARD_WEIGHT, "#letter")
+            bound = ""
         else:
             chunk = match.group().casefold()
+            modality = _modality_at(text, match.start()) or modality
             if is_identifier(chunk) and not re.fullmatch(r"\d+(?:st|nd|rd|th)", chunk):
                 name = canonical_identifier(chunk.replace("'", ""))
                 add("identifier", "#" + name, HARD_WEIGHT, _rival_of(name))
@@ -195,7 +243,7 @@ def state(text: str) -> Statement:
                             clause += 1
                             if comma or word in SUBORDINATORS or word == "but":
                                 scope += 1
-                                conditional = False
+                                conditional, modality = False, ""
                         if word in SUBORDINATORS:
                             conditional = word in CONDITIONALS
                             seen_condition |= conditional
@@ -203,10 +251,7 @@ def state(text: str) -> Statement:
                                 leading = True
                             elif not rotation:
                                 rotation = len(tokens)
-                    if word in ("may", "might", "could", "perhaps", "possibly"):
-                        modal = modal or "weak"
-                    elif word in ("must", "shall", "always"):
-                        modal = "strong"
+                    strong = strong or word in ("must", "shall", "always")
                     key = word_key(word)
                     if word in NEGATIONS:
                         add("negation", NEGATIONS[word], HARD_WEIGHT)
@@ -214,7 +259,7 @@ def state(text: str) -> Statement:
                         add("restriction", "!" + word, HARD_WEIGHT)
                     elif key in POLAR and (word != "on" or switching):
                         add("polar", key, HARD_WEIGHT, "~" + POLAR[key])
-                    elif word not in STOP_WORDS and word not in GLUE:
+                    elif (word not in STOP_WORDS or word == "all") and word not in GLUE:
                         framing = key in FRAMING
                         weight = 0.5 if framing else 1.0 + min(len(word), 10) / 10.0
                         add("framing" if framing else "word", key, weight)
@@ -222,6 +267,6 @@ def state(text: str) -> Statement:
         comma = first = False
     marked = not CONDITION_MARKERS.isdisjoint(_PIECE.findall(lower))
     words = lower.split(None, 1)
-    instruction = modal == "strong" or (bool(words) and words[0] in IMPERATIVES) or _MODAL.search(lower) is not None
+    instruction = strong or (bool(words) and words[0] in IMPERATIVES) or _MODAL.search(lower) is not None
     rotation = rotation if rotation < len(tokens) else 0
-    return Statement(tuple(tokens), row, seen_condition, marked, modal, rotation, instruction)
+    return Statement(tuple(tokens), row, seen_condition, marked, rotation, instruction)

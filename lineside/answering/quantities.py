@@ -165,6 +165,8 @@ def read_quantity(match: re.Match[str]) -> Quantity:
     literal = match["low"].strip()
     low = value_of(literal)
     signed = "±" if literal.startswith("±") else ""
-    unit = canonical_unit(match["high_unit"] or match["low_unit"] or "") or ""
+    first, last = (canonical_unit(match[name] or "") or "" for name in ("low_unit", "high_unit"))
+    # "between 40 bar and 55 °C" is no range of either unit.
+    unit = f"{first}..{last}" if first and last and first != last else last or first
     high = value_of(match["high"]) if match["high"] else low
     return Quantity(low, high, unit, signed)

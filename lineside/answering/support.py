@@ -28,8 +28,8 @@ unsupported, and the extractive answer takes its place. Verifying after generati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from lineside.analysis import sentences
@@ -45,6 +45,9 @@ _DISPLACED_REACH = 4
 _ADJACENT = 0.05  # prefers the alignment with fewer gaps among equally heavy ones
 _BOUNDS = frozenset("<>≤≥")
 _ROW_LABELS = frozenset(word_key(w) for w in "cause meaning action remedy reason effect interval torque limit".split())
+_RELATIONS = RELATIONS | {word_key(word) for word in ("because", "cause", "before", "after")}
+_SECOND = 1_000
+"""What is added to clauses and scopes of the second sentence of a window."""
 _UNSKIPPABLE = frozenset(("negation", "restriction", "polar"))
 
 
@@ -73,7 +76,7 @@ class Window:
     tokens: tuple[Token, ...]
     keys: frozenset[str]
     row: bool
-    modal: str
+    instruction: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +90,13 @@ class Noted:
 
 
 def _window(start: int, end: int, tokens: tuple[Token, ...], statements: Sequence[Statement]) -> Window:
-    modals = {s.modal for s in statements}
-    modal = "strong" if "strong" in modals else "weak" if "weak" in modals else ""
     row = all(s.row for s in statements)
-    return Window(start, end, tokens, frozenset(t.key for t in tokens), row, modal)
+    instruction = all(s.instruction for s in statements)
+    return Window(start, end, tokens, frozenset(t.key for t in tokens), row, instruction)
 
 
 def _shifted(tokens: Iterable[Token], clauses: int) -> tuple[Token, ...]:
-    return tuple(
-        Token(t.kind, t.key, t.weight, t.clause + clauses, t.scope + clauses, t.rival, t.conditional) for t in tokens
-    )
+    return tuple(replace(t, clause=t.clause + clauses, scope=t.scope + clauses) for t in tokens)
 
 
 @lru_cache(maxsize=4_096)
@@ -114,7 +114,7 @@ def windows_of(text: str) -> tuple[Window, ...]:
         first, second = stated[i], stated[i + 1]
         # Rows of a table say each their own: two of them together would say of one code what stands at the next.
         if first.tokens and second.tokens and not (first.row or second.row):
-            tokens = first.tokens + _shifted(second.tokens, 1_000)
+            tokens = first.tokens + _shifted(second.tokens, _SECOND)
             found.append(_window(spans[i].start, spans[i + 1].end, tokens, (first, second)))
     return tuple(found)
 
@@ -177,17 +177,20 @@ def _best(claim: Statement, text: str, noted: Sequence[Noted]) -> SupportResult:
 
 
 def _inherits(keys: set[str], claim: Statement, window: Window) -> bool:
-    """Whether hard tokens may come from the heading: identifiers only, with no rival of theirs in the window."""
-    rivals = {t.rival for t in claim.tokens if t.key in keys}
-    return all(k.startswith("#") for k in keys) and not any(t.rival in rivals for t in window.tokens)
+    """Whether hard tokens may come from the heading: identifiers only, where the window names none in their place.
+
+    A table's row names what it is about itself: a heading's "P-101 to P-104" is none of its cells.
+    """
+    if window.row:
+        return False
+    said = {t.key for t in claim.tokens}
+    others = any(t.kind == "identifier" and t.key not in said for t in window.tokens)
+    return all(k.startswith("#") for k in keys) and not others
 
 
 def _align(claim: Statement, window: Window, context: frozenset[str]) -> tuple[float, str]:
     """Score of a claim against one window, and the guard that objects where the score is 0."""
     theirs, ours = window.tokens, claim.tokens
-    modal = _modality_objection(claim, window)
-    if modal:
-        return 0.0, modal
     kinds = {t.rival for t in ours if t.kind in ("quantity", "identifier")}
     barred = [0]
     for t in theirs:
@@ -205,18 +208,23 @@ def _align(claim: Statement, window: Window, context: frozenset[str]) -> tuple[f
             credit += token.weight
         elif token.key in window.keys:
             displaced.append(i)
-        elif token.key in context:
+        elif token.key in context and token.key not in _RELATIONS:
             credit += _CONTEXT_CREDIT * token.weight
         else:
             return 0.0, f"not in the evidence: {token.key}"
     if len(aligned) < 2 and not (len(aligned) == 1 and displaced):
         return 0.0, "too little in common with a sentence of the evidence"
     for i in displaced:
-        allowed = window.row and not ours[i].hard
+        allowed = window.row and not ours[i].hard and _undenied(ours[i].key, theirs, aligned)
         if not allowed and (len(displaced) > 1 or not _near(i, ours, theirs, aligned, barred)):
             return 0.0, f"stands in another place in the evidence: {ours[i].key.lstrip('#!')}"
         credit += _DISPLACED_CREDIT * ours[i].weight
-    objection = _scope_objection(claim, window, aligned) or _binding_objection(ours, theirs, aligned)
+    objection = (
+        _subject_objection(ours, window, aligned, context)
+        or _scope_objection(claim, window, aligned)
+        or _binding_objection(ours, theirs, aligned)
+        or _modality_objection(ours, window, aligned)
+    )
     if objection:
         return 0.0, objection
     return (min(1.0, credit / total), "") if total else (0.0, "")
@@ -269,13 +277,20 @@ def _same_step(ours: Sequence[Token], theirs: Sequence[Token], qi: int, i: int, 
     return row or theirs[qj].clause == theirs[j].clause or ours[qi].clause != ours[i].clause
 
 
+def _undenied(key: str, theirs: Sequence[Token], aligned: dict[int, int]) -> bool:
+    """Whether a word stands in a cell of a row that denies nothing which the claim leaves out."""
+    used = set(aligned.values())
+    denied = {t.scope for j, t in enumerate(theirs) if t.kind in ("negation", "restriction") and j not in used}
+    return any(t.key == key and t.scope not in denied for t in theirs)
+
+
 def _near(
     i: int, ours: Sequence[Token], theirs: Sequence[Token], aligned: dict[int, int], barred: Sequence[int]
 ) -> bool:
     """Whether one displaced word stands close to its place: "the bolts are tightened" for "tighten the bolts"."""
     if (ours[i].hard and ours[i].key not in ACTIONS) or ours[i].key in RELATIONS:
         return False
-    expected = [aligned[k] for k in (i - 1, i + 1) if k in aligned]
+    expected = [aligned[k] for k in _neighbours(i, ours) if k in aligned]
     for j, token in enumerate(theirs):
         if token.key != ours[i].key or j in aligned.values():
             continue
@@ -288,12 +303,45 @@ def _near(
     return False
 
 
+def _neighbours(i: int, tokens: Sequence[Token]) -> Iterator[int]:
+    """The nearest tokens before and after one that say something: "bolts" in "the bolts must be tightened"."""
+    for side in (range(i - 1, -1, -1), range(i + 1, len(tokens))):
+        nearest = next((k for k in side if tokens[k].kind not in ("framing", "negation")), None)
+        if nearest is not None:
+            yield nearest
+
+
+def _subject_objection(ours: Sequence[Token], window: Window, aligned: dict[int, int], context: frozenset[str]) -> str:
+    """What the evidence says of something else: a word of the headings stands in that thing's place, or, of two
+    sentences, the second is told of what the first is about.
+
+    Headings may name more closely what a sentence speaks of, and "It must ..." goes on about the same thing.
+    """
+    theirs, used = window.tokens, set(aligned.values())
+    start = min(used)
+    borrowed = [i for i, t in enumerate(ours) if t.kind == "word" and t.key in context - window.keys]
+    if window.row:
+        place = [j for j, t in enumerate(theirs) if t.clause == 0][1:] if borrowed else []
+    elif borrowed and borrowed[0] < min(aligned):
+        place = [j for j in range(start) if theirs[j].clause == theirs[start].clause]
+    else:
+        place = []
+    second = [j for j in used if theirs[j].scope >= _SECOND]
+    if second and theirs[start].scope < _SECOND:
+        place += [j for j in range(min(second)) if theirs[j].scope >= _SECOND]
+    for j in place:
+        t = theirs[j]
+        if j not in used and t.kind in ("word", "identifier") and t.key not in context and not _displaced(t.key, ours):
+            return f"the evidence says this of something else: {t.key.lstrip('#')}"
+    return ""
+
+
 def _scope_objection(claim: Statement, window: Window, aligned: dict[int, int]) -> str:
     """A negation, restriction, limit word or condition of the evidence that the claim leaves out."""
     theirs, ours = window.tokens, claim.tokens
     used = set(aligned.values())
     scopes = {theirs[j].scope for j in used}
-    halves = {scope // 1_000 for scope in scopes}
+    halves = {scope // _SECOND for scope in scopes}
     for j, token in enumerate(theirs):
         if j in used:
             continue
@@ -301,7 +349,7 @@ def _scope_objection(claim: Statement, window: Window, aligned: dict[int, int]) 
             if _reaches(token, j, theirs, used):
                 return f"the evidence says {token.key.lstrip('!')}"
         elif token.kind == "restriction" and (
-            token.scope in scopes or (token.key in SENTENCE_WIDE and token.scope // 1_000 in halves)
+            token.scope in scopes or (token.key in SENTENCE_WIDE and token.scope // _SECOND in halves)
         ):
             return f"the evidence restricts this: {token.key.lstrip('!')}"
     first, last = min(used), max(used)
@@ -322,7 +370,9 @@ def _scope_objection(claim: Statement, window: Window, aligned: dict[int, int]) 
         elif not claim.marked:
             return "states a condition as a fact"
     elif (
-        not claim.marked and not claim.instruction and any(t.conditional and t.scope // 1_000 in halves for t in theirs)
+        not claim.marked
+        and not claim.instruction
+        and any(t.conditional and t.scope // _SECOND in halves for t in theirs)
     ):
         return "leaves the condition out"
     return ""
@@ -360,9 +410,19 @@ def _binding_objection(ours: Sequence[Token], theirs: Sequence[Token], aligned: 
     return ""
 
 
-def _modality_objection(claim: Statement, window: Window) -> str:
-    if claim.modal == "strong" and window.modal == "weak":
-        return "the evidence says may"
-    if claim.modal != "weak" and window.modal == "weak":
-        return "the evidence says may"
+def _modality_objection(ours: Sequence[Token], window: Window, aligned: dict[int, int]) -> str:
+    """What is permitted, advised, required or not required told as something else.
+
+    An instruction may be told as a duty ("Tighten the bolts": "The bolts must be tightened"), but as no permission.
+    """
+    for i, j in aligned.items():
+        said, stated = ours[i].modality, window.tokens[j].modality
+        if said == stated:
+            continue
+        if stated in ("may", "need not"):
+            return f"the evidence says {stated}"
+        if said == "need not" or (said == "may" and (stated or window.instruction)):
+            return f"the evidence does not say {said}"
+        if said == "must" and stated == "should":
+            return "the evidence says should"
     return ""
