@@ -59,6 +59,10 @@ class Network:
         for server in self._servers:
             server.close()
         await self._set(False)
+        passing = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in passing:
+            task.cancel()
+        await asyncio.gather(*passing, return_exceptions=True)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
         if not self._up:

@@ -14,6 +14,7 @@ from edge.gateway.following import Following
 from edge.gateway.frame_route import frame_router
 from edge.gateway.frames import FrameIntake, FrameKept, FrameWindow
 from edge.gateway.knowledge import Knowledge, KnowledgeAnswers
+from edge.gateway.reporting import Reporting
 from edge.gateway.service import GatewayService
 from edge.gateway.serving import Serving
 from edge.gateway.settings import GatewaySettings
@@ -94,6 +95,8 @@ class Gateway:
             )
             said["mqtt"] = lambda: "connected" if bridge.status().connected else bridge.status().problem
             self.parts.append(bridge)
+        if settings.fleet is not None:
+            self.parts.append(Reporting(settings.fleet, identity, self.service.report))
         self._started: list[Part] = []
 
     def api(self) -> FastAPI:

@@ -8,6 +8,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edge.gateway.reporting import ReportingSettings
 from edge.messaging.settings import MqttSettings, OpcUaSettings
 from edge.routing.settings import RoutingSettings
 from edge.sync.settings import SyncSettings
@@ -65,6 +66,7 @@ class GatewaySettings(SyncSettings):
     window: WindowSettings | None = Field(None, description="the latest frames of the cameras; without it none is kept")
     mqtt: MqttSettings | None = Field(None, description="questions and frames in, answers and reports out")
     opcua: OpcUaSettings | None = Field(None, description="machines whose values go with questions about them")
+    fleet: ReportingSettings | None = Field(None, description="reports in a store, for `lineside fleet`")
 
     def below(self, folder: Path) -> GatewaySettings:
         """The same with relative paths taken from `folder`."""

@@ -16,7 +16,7 @@ import pytest
 
 from edge.gateway.settings import read_gateway
 from edge.pieces import GatewayIdentity
-from edge.sync import Synchroniser, SyncLoop
+from edge.sync import OpenRelease, Synchroniser, SyncLoop
 from lineside.errors import ConfigurationError, IntegrityError, NotReady, StoreUnavailable
 from lineside.search.contract import SearchQuery
 from lineside.search.release_index import ReleaseIndex
@@ -449,3 +449,34 @@ def test_impossible_settings_are_refused_with_their_name(tmp_path: Path, change:
     )
     with pytest.raises(ConfigurationError, match=change.split(":")[0]):
         read_gateway(path)
+
+
+def test_release_that_whoever_serves_refuses_is_not_taken_and_is_an_incident(plant: Plant) -> None:
+    def refuse(release: OpenRelease) -> None:
+        raise NotReady(f"no memory for release {release.release}", 1.0)
+
+    outcome = with_first(plant, accept=refuse).update()
+    assert (outcome.status, outcome.release) == ("failed", 1)
+    gateway = plant.gateway()
+    assert "no memory for release 2" in gateway.state().incidents[-1].reason
+    assert gateway.update().status == "unchanged"
+
+
+def test_release_refused_for_the_settings_is_tried_again_after_a_restart(plant: Plant) -> None:
+    def refuse(release: OpenRelease) -> None:
+        raise ConfigurationError("made with another encoder")
+
+    gateway = with_first(plant, accept=refuse)
+    assert gateway.update().status == "failed"
+    assert "another encoder" in gateway.update().reason
+    assert plant.gateway().update().status == "applied"
+
+
+def test_release_is_given_to_whoever_serves_once_and_its_shards_stay_the_same_objects(plant: Plant) -> None:
+    offered: list[OpenRelease] = []
+    gateway = plant.gateway(accept=offered.append)
+    gateway.update()
+    gateway.update()
+    [accepted] = offered
+    assert (accepted.publication, accepted.release) == (2, 2)
+    assert {id(shard) for shard in gateway.open_release().shards} == {id(shard) for shard in accepted.shards}
