@@ -17,8 +17,13 @@ objects:
 - between two aligned tokens the alignment may not skip a negation, a word with an opposite or a rival (another
   identifier of the same kind, another quantity of the same kind), nor go to another clause of the evidence unless the
   claim begins a clause there too;
-- a negation that reaches aligned words, and a restriction ("unless", "only") on them, is kept; so are "may" and "if";
-- a bare number keeps the noun it counts.
+- a negation that reaches aligned words, and a restriction ("unless", "only") on them, is kept; so is "if";
+- a bare number keeps the noun it counts;
+- what is permitted, advised, required or not required stays so;
+- a word of the headings may name a thing more closely, not take its place, and the second of two sentences is not told
+  of what the first is about.
+
+`tests/answering/test_adversarial_claims.py` measures what each class of false claims lets through.
 
 Guards make the measure conservative on purpose: a paraphrase that cannot be verified word by word counts as
 unsupported, and the extractive answer takes its place. Verifying after generation follows RARR (Gao et al. 2023,
@@ -29,12 +34,13 @@ unsupported, and the extractive answer takes its place. Verifying after generati
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
-from lineside.analysis import sentences
 from lineside.answering.claims import Statement, Token, state, word_key
-from lineside.answering.lexicon import ACTIONS, RELATIONS, SENTENCE_WIDE
+from lineside.answering.guards import BOUNDS, binding_objection, modality_objection, scope_objection, subject_objection
+from lineside.answering.lexicon import ACTIONS, RELATIONS
+from lineside.answering.windows import Window, windows_of
 from lineside.schema import Evidence
 
 SUPPORTED = 0.7
@@ -43,11 +49,7 @@ _CONTEXT_CREDIT = 0.75
 _DISPLACED_CREDIT = 0.5
 _DISPLACED_REACH = 4
 _ADJACENT = 0.05  # prefers the alignment with fewer gaps among equally heavy ones
-_BOUNDS = frozenset("<>≤≥")
-_ROW_LABELS = frozenset(word_key(w) for w in "cause meaning action remedy reason effect interval torque limit".split())
 _RELATIONS = RELATIONS | {word_key(word) for word in ("because", "cause", "before", "after")}
-_SECOND = 1_000
-"""What is added to clauses and scopes of the second sentence of a window."""
 _UNSKIPPABLE = frozenset(("negation", "restriction", "polar"))
 
 
@@ -68,18 +70,6 @@ class SupportResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """One sentence or two adjacent ones of a text, `[start, end)`, as tokens; `variants` reorder if-clauses."""
-
-    start: int
-    end: int
-    tokens: tuple[Token, ...]
-    keys: frozenset[str]
-    row: bool
-    instruction: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Noted:
     """The windows of one evidence and the words of its headings."""
 
@@ -87,36 +77,6 @@ class Noted:
     text: str
     windows: tuple[Window, ...]
     context: frozenset[str]
-
-
-def _window(start: int, end: int, tokens: tuple[Token, ...], statements: Sequence[Statement]) -> Window:
-    row = all(s.row for s in statements)
-    instruction = all(s.instruction for s in statements)
-    return Window(start, end, tokens, frozenset(t.key for t in tokens), row, instruction)
-
-
-def _shifted(tokens: Iterable[Token], clauses: int) -> tuple[Token, ...]:
-    return tuple(replace(t, clause=t.clause + clauses, scope=t.scope + clauses) for t in tokens)
-
-
-@lru_cache(maxsize=4_096)
-def windows_of(text: str) -> tuple[Window, ...]:
-    """All windows of a text, single sentences first."""
-    spans = sentences(text)
-    stated = [state(text[s.start : s.end]) for s in spans]
-    found: list[Window] = []
-    for span, statement in zip(spans, stated, strict=True):
-        found.append(_window(span.start, span.end, statement.tokens, (statement,)))
-        if statement.rotation:
-            tokens = statement.tokens[statement.rotation :] + statement.tokens[: statement.rotation]
-            found.append(_window(span.start, span.end, tokens, (statement,)))
-    for i in range(len(spans) - 1):
-        first, second = stated[i], stated[i + 1]
-        # Rows of a table say each their own: two of them together would say of one code what stands at the next.
-        if first.tokens and second.tokens and not (first.row or second.row):
-            tokens = first.tokens + _shifted(second.tokens, _SECOND)
-            found.append(_window(spans[i].start, spans[i + 1].end, tokens, (first, second)))
-    return tuple(found)
 
 
 class SupportIndex:
@@ -220,10 +180,10 @@ def _align(claim: Statement, window: Window, context: frozenset[str]) -> tuple[f
             return 0.0, f"stands in another place in the evidence: {ours[i].key.lstrip('#!')}"
         credit += _DISPLACED_CREDIT * ours[i].weight
     objection = (
-        _subject_objection(ours, window, aligned, context)
-        or _scope_objection(claim, window, aligned)
-        or _binding_objection(ours, theirs, aligned)
-        or _modality_objection(ours, window, aligned)
+        subject_objection(ours, window, aligned, context)
+        or scope_objection(claim, window, aligned)
+        or binding_objection(ours, theirs, aligned)
+        or modality_objection(ours, window, aligned)
     )
     if objection:
         return 0.0, objection
@@ -268,7 +228,7 @@ def _may_skip(theirs: Sequence[Token], left: int, right: int) -> bool:
     """Whether the tokens strictly between two aligned ones may be left out: whole clauses may, opposites may not."""
     first, last = theirs[left].clause, theirs[right].clause
     return not any(
-        (t.kind in _UNSKIPPABLE or t.key[0] in _BOUNDS) and t.clause in (first, last) for t in theirs[left + 1 : right]
+        (t.kind in _UNSKIPPABLE or t.key[0] in BOUNDS) and t.clause in (first, last) for t in theirs[left + 1 : right]
     )
 
 
@@ -309,120 +269,3 @@ def _neighbours(i: int, tokens: Sequence[Token]) -> Iterator[int]:
         nearest = next((k for k in side if tokens[k].kind not in ("framing", "negation")), None)
         if nearest is not None:
             yield nearest
-
-
-def _subject_objection(ours: Sequence[Token], window: Window, aligned: dict[int, int], context: frozenset[str]) -> str:
-    """What the evidence says of something else: a word of the headings stands in that thing's place, or, of two
-    sentences, the second is told of what the first is about.
-
-    Headings may name more closely what a sentence speaks of, and "It must ..." goes on about the same thing.
-    """
-    theirs, used = window.tokens, set(aligned.values())
-    start = min(used)
-    borrowed = [i for i, t in enumerate(ours) if t.kind == "word" and t.key in context - window.keys]
-    if window.row:
-        place = [j for j, t in enumerate(theirs) if t.clause == 0][1:] if borrowed else []
-    elif borrowed and borrowed[0] < min(aligned):
-        place = [j for j in range(start) if theirs[j].clause == theirs[start].clause]
-    else:
-        place = []
-    second = [j for j in used if theirs[j].scope >= _SECOND]
-    if second and theirs[start].scope < _SECOND:
-        place += [j for j in range(min(second)) if theirs[j].scope >= _SECOND]
-    for j in place:
-        t = theirs[j]
-        if j not in used and t.kind in ("word", "identifier") and t.key not in context and not _displaced(t.key, ours):
-            return f"the evidence says this of something else: {t.key.lstrip('#')}"
-    return ""
-
-
-def _scope_objection(claim: Statement, window: Window, aligned: dict[int, int]) -> str:
-    """A negation, restriction, limit word or condition of the evidence that the claim leaves out."""
-    theirs, ours = window.tokens, claim.tokens
-    used = set(aligned.values())
-    scopes = {theirs[j].scope for j in used}
-    halves = {scope // _SECOND for scope in scopes}
-    for j, token in enumerate(theirs):
-        if j in used:
-            continue
-        if token.kind == "negation" and token.scope in scopes:
-            if _reaches(token, j, theirs, used):
-                return f"the evidence says {token.key.lstrip('!')}"
-        elif token.kind == "restriction" and (
-            token.scope in scopes or (token.key in SENTENCE_WIDE and token.scope // _SECOND in halves)
-        ):
-            return f"the evidence restricts this: {token.key.lstrip('!')}"
-    first, last = min(used), max(used)
-    ahead = theirs[first - 1] if first else None
-    if ahead and ahead.kind == "polar" and ahead.clause == theirs[first].clause and not _displaced(ahead.key, ours):
-        return f"the evidence limits this: {ahead.key}"
-    if last + 1 < len(theirs):
-        after = theirs[last + 1]
-        if (after.key in ("maximum", "minimum") or after.key[0] in _BOUNDS) and after.clause == theirs[last].clause:
-            return f"the evidence limits this: {after.key}"
-    if window.row:
-        return _row_objection(claim, theirs, used)
-    if any(theirs[j].conditional for j in used):
-        if claim.conditional:
-            crossed = [i for i, j in aligned.items() if theirs[j].conditional != ours[i].conditional]
-            if len(crossed) > 0:
-                return "condition and consequence are exchanged"
-        elif not claim.marked:
-            return "states a condition as a fact"
-    elif (
-        not claim.marked
-        and not claim.instruction
-        and any(t.conditional and t.scope // _SECOND in halves for t in theirs)
-    ):
-        return "leaves the condition out"
-    return ""
-
-
-def _row_objection(claim: Statement, theirs: Sequence[Token], used: set[int]) -> str:
-    """A cell of a table row that is told as a fact of its own, without what the row is about."""
-    if claim.instruction or any(theirs[j].clause == 0 or theirs[j].key in _ROW_LABELS for j in used):
-        return ""
-    return "does not say what the table row is about"
-
-
-def _displaced(key: str, ours: Sequence[Token]) -> bool:
-    return any(t.key == key for t in ours)
-
-
-def _reaches(negation: Token, at: int, theirs: Sequence[Token], used: set[int]) -> bool:
-    """Whether a negation of the evidence bears on aligned words: all of its scope; "without" only what follows."""
-    inside = [j for j in used if theirs[j].scope == negation.scope]
-    if negation.key in ("!without", "!avoid", "!prevent", "!lack", "!non"):
-        return any(j > at for j in inside) or max(inside) == at - 1
-    return bool(inside)
-
-
-def _binding_objection(ours: Sequence[Token], theirs: Sequence[Token], aligned: dict[int, int]) -> str:
-    """A bare number that counts something else in the evidence."""
-    for i, j in aligned.items():
-        token = ours[i]
-        if token.kind != "quantity" or token.rival != "=":
-            continue
-        left = i > 0 and aligned.get(i - 1, -9) in (j - 1, j - 2)
-        right = i + 1 < len(ours) and aligned.get(i + 1, -9) in (j + 1, j + 2)
-        if not (left or right):
-            return f"the number counts something else: {token.key}"
-    return ""
-
-
-def _modality_objection(ours: Sequence[Token], window: Window, aligned: dict[int, int]) -> str:
-    """What is permitted, advised, required or not required told as something else.
-
-    An instruction may be told as a duty ("Tighten the bolts": "The bolts must be tightened"), but as no permission.
-    """
-    for i, j in aligned.items():
-        said, stated = ours[i].modality, window.tokens[j].modality
-        if said == stated:
-            continue
-        if stated in ("may", "need not"):
-            return f"the evidence says {stated}"
-        if said == "need not" or (said == "may" and (stated or window.instruction)):
-            return f"the evidence does not say {said}"
-        if said == "must" and stated == "should":
-            return "the evidence says should"
-    return ""

@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lineside.answering.support import SUPPORTED as BAR
-from lineside.answering.support import SupportIndex, support, windows_of
+from lineside.answering.support import SupportIndex, support
+from lineside.answering.windows import windows_of
 from lineside.schema import Evidence
 from tests.answering.support_table import EVIDENCE, SUPPORTED, UNSUPPORTED
 
