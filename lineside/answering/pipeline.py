@@ -266,6 +266,8 @@ class Answerer:
                         anext(pieces, None), stage="generate", reserve_ms=self.settings.reserve_ms
                     )
                     ended = piece is None
+                    if piece:
+                        course.stages_ms.setdefault("first_token", deadline.elapsed_ms)
                     drafts = assembler.flush() if piece is None else assembler.feed(piece)
                     for draft in drafts:
                         if len(kept) == self.settings.max_sentences or in_a_row == self.settings.max_unsupported:

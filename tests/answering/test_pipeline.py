@@ -139,7 +139,7 @@ async def test_a_supported_answer_is_generated_and_cited() -> None:
     answer = await ask(plant)
     assert (answer.mode, answer.status, answer.text) == ("generated", "complete", f"{TRUE} [1]")
     assert (answer.request_id, answer.release, answer.degraded) == ("r1", 7, ())
-    assert answer.stages_ms.keys() == {"encode_text", "search", "generate"}
+    assert answer.stages_ms.keys() == {"encode_text", "search", "first_token", "generate"}
     assert answer.elapsed_ms < answer.deadline_ms
     assert plant.generation_ended
     assert_honest(answer)
