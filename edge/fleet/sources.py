@@ -154,8 +154,9 @@ class StoreReporter:
     async def run(self, report: Callable[[], GatewayReport], every_s: float) -> None:
         """Sends until cancelled; a store that does not answer is tried again at the next time."""
         while True:
+            said = report()
             try:
-                await asyncio.to_thread(lambda: self.send(report()))
+                await asyncio.to_thread(self.send, said)
             except LinesideError as error:
                 _log.warning("report not sent", reason=str(error))
             await asyncio.sleep(every_s)
@@ -197,8 +198,12 @@ class BrokerReports:
             return dict(self._reports)
 
     def announce(self, publication: int) -> None:
-        """Retained, so that gateways hear it that are away now."""
-        self._client.publish(f"{self._settings.prefix}/release", str(publication), qos=1, retain=True)
+        """Retained, so that gateways hear it that are away now. Without a broker they look by themselves."""
+        info = self._client.publish(f"{self._settings.prefix}/release", str(publication), qos=1, retain=True)
+        try:
+            info.wait_for_publish(self._settings.connect_timeout_s)
+        except (RuntimeError, ValueError) as error:
+            _log.warning("gateways not told", broker=self._settings.broker, reason=str(error))
 
     def close(self) -> None:
         self._client.disconnect()

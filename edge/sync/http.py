@@ -31,7 +31,8 @@ class HttpSource:
         if parts.query or parts.fragment or parts.username:
             raise ConfigurationError("a store's URL has a host and a path, nothing else")
         try:
-            context = ssl.create_default_context(cafile=settings.ca)
+            # Megabytes of certificates, which plain HTTP does not need.
+            context = ssl.create_default_context(cafile=settings.ca) if parts.scheme == "https" else None
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationError(f"ca: {settings.ca} cannot be read: {error}") from error
         self.url = settings.store.rstrip("/")

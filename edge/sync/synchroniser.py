@@ -119,7 +119,8 @@ class Synchroniser:
         self._held = HeldReleases(self._file, self._packs, folder / "models", identity)
         self._alive: weakref.WeakValueDictionary[str, Shard] = weakref.WeakValueDictionary()
         self._refused_here: dict[str, str] = {}
-        self._routing: RoutingRecord | None = None
+        self._routing: tuple[int, RoutingRecord | None] | None = None
+        self._settled = _Settled()
 
     def state(self) -> State:
         """What is held now. A state file that this gateway did not write is put aside: nothing is held then."""
@@ -202,11 +203,14 @@ class Synchroniser:
         return folder
 
     def routing(self) -> RoutingRecord | None:
-        """Who holds which family, as the fleet has signed it last; None where no fleet is published. Blocks little:
-        the table is read from the disk once, and kept."""
+        """Who holds which family, as the fleet has signed it last; None where no fleet is published.
+
+        Read from the disk the first time, then kept, so that it may be asked for with every question.
+        """
         if self._routing is None:
-            self._routing = held_routing(self.state(), self._file)
-        return self._routing
+            state = self.state()
+            self._routing = state.routing, held_routing(state, self._file)
+        return self._routing[1]
 
     def roll_back(self, reason: str) -> bool:
         """Goes back to the last good release and never takes the present one again. False where there is no backup."""
@@ -256,7 +260,23 @@ class Synchroniser:
         state, edition = follow_fleet(
             targets, lambda path: self._document(targets, path), state, self._file, self.settings.gateway
         )
-        self._routing = None  # read again when it is asked for
+        if self._routing is None or self._routing[0] != state.routing:
+            self._routing = state.routing, held_routing(state, self._file)
+        # With thousands of targets most of a look's time is the parsing of what did not change since the last one.
+        fingerprint = f"{targets.fingerprint()} {edition}"
+        if self._settled.still_holds(fingerprint, state.current) and (
+            state.current is None or self._held.is_complete(state.current)
+        ):
+            return "unchanged", self._settled.reason
+        status, reason = self._follow(targets, edition, state, attempt)
+        if status in ("unchanged", "applied"):
+            self._settled = _Settled(fingerprint, targets.valid_until(), self.state().current, reason)
+        return status, reason
+
+    def _follow(
+        self, targets: VerifiedTargets, edition: Edition | None, state: State, attempt: _Attempt
+    ) -> tuple[Status, str]:
+        """Takes the publication that this gateway is to run, where it does not have that already."""
         prefix = "" if edition is None else self._prefix(targets, edition)
         record_sha256, data = self._document(targets, prefix + RELEASE)
         record = parse_record(data, ReleaseRecord, RELEASE)
@@ -461,6 +481,21 @@ class Synchroniser:
             fcntl.flock(file, fcntl.LOCK_EX)
             self._held.remove_unfinished()
             yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What the last look came to, for as long as the store offers the same."""
+
+    fingerprint: str = ""
+    valid_until: datetime | None = None
+    current: Held | None = None
+    reason: str = ""
+
+    def still_holds(self, fingerprint: str, current: Held | None) -> bool:
+        if self.valid_until is None or datetime.now(UTC) >= self.valid_until:
+            return False
+        return self.fingerprint == fingerprint and self.current == current
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     RepositoryError,
 )
+from tuf.api.metadata import Metadata, Snapshot
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from edge.sync.source import Source
@@ -44,6 +46,7 @@ class VerifiedTargets:
 
     def __init__(self, source: Source, folder: Path, root: bytes, *, max_metadata_bytes: int) -> None:
         self._source = source
+        self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = UpdaterConfig(
             max_root_rotations=1_024,
@@ -63,6 +66,17 @@ class VerifiedTargets:
                 bootstrap=root,
             )
             self._updater.refresh()
+
+    def fingerprint(self) -> str:
+        """Of all metadata that the verified snapshot names, but the fleet's: the same means that they are the same."""
+        meta = dict(Metadata[Snapshot].from_file(str(self._folder / "snapshot.json")).signed.meta)
+        meta.pop("fleet.json", None)
+        return repr(sorted((name, one.version, one.length, one.hashes) for name, one in meta.items()))
+
+    def valid_until(self) -> datetime:
+        """When the first of the metadata that were taken expires."""
+        with _errors(self._source):
+            return min(Metadata.from_file(str(path)).signed.expires for path in self._folder.glob("*.json"))
 
     def sha256(self, path: str) -> str | None:
         """The SHA-256 (hex) of a target; None where no role that may speak for the path lists it."""

@@ -45,8 +45,13 @@ def keep_listed(
             if prefix + RELEASE not in metadata.targets:
                 continue  # it was never published here, or removed by --start-over
             record = _record(repository, metadata, prefix + RELEASE)
-        labels = {label for shard in record.shards for label in shard.readers}
-        allowed = {f"access/{name}.json" for name, reader in readers.items() if reader.label(name) in labels}
+        # Who held no family has no label, and an access without keys.
+        labels = {label.split(":")[0]: label for shard in record.shards for label in shard.readers}
+        allowed = {
+            f"access/{name}.json"
+            for name, reader in readers.items()
+            if labels.get(name, reader.label(name)) == reader.label(name)
+        }
         paths = [
             path.removeprefix(prefix)
             for path in metadata.targets

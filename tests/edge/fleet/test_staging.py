@@ -186,6 +186,16 @@ def test_gateway_that_is_revoked_while_a_rollout_waits_is_revoked_at_once(staged
     assert not [path for path in metadata.targets if path.endswith(access_path("cell-2"))]
 
 
+def test_gateway_that_holds_nothing_is_not_taken_for_a_revoked_one(plant: Plant) -> None:
+    gateways = plant.recipients.gateways
+    idle = gateways["cell-2"].model_copy(update={"families": ()})
+    plant.recipients = Recipients(gateways={**gateways, "cell-2": idle})
+    plant.publish(staged=False)
+    assert held(plant, "cell-2") == ("applied", 3)
+    stage(plant)
+    assert held(plant, "cell-2") == ("unchanged", 3)
+
+
 def test_fleet_key_cannot_send_gateways_to_what_is_signed_no_more(staged: Plant) -> None:
     """The first publication is not listed any more: nobody can be sent back there."""
     sign_rollout(
