@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, get_args
 
 import structlog
@@ -86,6 +86,11 @@ class Refusal:
     message: str
 
 
+_INTERRUPTED: Final = Refusal(
+    "interrupted", "the gateway was restarted while it sent the answer to this question; if none came, ask again"
+)
+
+
 @dataclass(slots=True)
 class QuestionCounts:
     """Since the start. `outcomes`: replies by what they said, `answered` or an error's code; `repeated` got none.
@@ -158,7 +163,7 @@ class QuestionDesk:
         if key is not None:
             known = self._in_hand.get(key.digest)
             if known is not None and (delivery.dup or key.named):
-                known.deliveries.append(delivery)
+                known.deliveries.append(replace(delivery, payload=b""))
                 self.counts.repeated += 1
                 return
             state = self._record.find(key, redelivered=delivery.dup)
@@ -167,32 +172,32 @@ class QuestionDesk:
                 self._link().settle(delivery)
                 return
         request_id = uuid.uuid4().hex if key is None else key.digest.hex()[:32]
-        question = Question(key, request_id, self._topics.answers, [delivery], len(delivery.payload))
+        question = Question(key, request_id, self._topics.answers, [], len(delivery.payload))
+        question.deliveries.append(replace(delivery, payload=b""))  # what was read is not kept twice
+        refusal = None
+        try:
+            question.reply_to = self._topics.reply_to(delivery.response_topic)
+        except InvalidRequest as error:
+            refusal = Refusal(error.code, str(error))
         if key is not None:
             self._in_hand[key.digest] = question
             if state == "sending":
-                interrupted = Refusal(
-                    "interrupted",
-                    "the gateway was restarted while it sent the answer to this question; if none came, ask again",
-                )
-                self._spawn(self._refuse(question, interrupted))
-                return
-        self._spawn(self._admit(question, delivery))
+                refusal = _INTERRUPTED
+        self._spawn(self._admit(question, delivery) if refusal is None else self._refuse(question, refusal))
 
     async def _admit(self, question: Question, delivery: Delivery) -> None:
         try:
-            question.reply_to = self._topics.reply_to(delivery.response_topic)
-            if len(delivery.payload) > self._settings.max_payload_bytes:
-                raise TooLarge(
-                    f"the message has {len(delivery.payload):,} bytes, over the limit of "
-                    f"{self._settings.max_payload_bytes:,}; send a smaller or more compressed image"
-                )
-            if len(delivery.payload) < _ASIDE_BYTES:
-                request, question.image = self._read(delivery)
-            else:
-                request, question.image = await asyncio.to_thread(self._read, delivery)
+            aside = len(delivery.payload) >= _ASIDE_BYTES
+            read = await asyncio.to_thread(self._read, delivery) if aside else self._read(delivery)
+            request, question.image = read
+            if self._attach is not None:
+                names = delivery.properties
+                request = self._attach(request, machine=names.get("machine"), camera=names.get("camera"))
         except LinesideError as error:
             await self._refuse(question, Refusal(error.code, str(error)))
+            return
+        except Exception:  # noqa: BLE001 - logged, and told its sender
+            await self._refuse(question, _unexpected(question))
             return
         question.request = request
         if request.deadline_ms is not None:
@@ -211,6 +216,12 @@ class QuestionDesk:
         return Refusal("dropped", f"dropped for newer ones: more than {limit} questions of priority batch waited")
 
     def _read(self, delivery: Delivery) -> tuple[AnswerRequest, bytes | None]:
+        """The request without its image, and the image. Maybe in another thread."""
+        if len(delivery.payload) > self._settings.max_payload_bytes:
+            raise TooLarge(
+                f"the message has {len(delivery.payload):,} bytes, over the limit of "
+                f"{self._settings.max_payload_bytes:,}; send a smaller or more compressed image"
+            )
         request = validate_json(AnswerRequest, delivery.payload)
         if request.stream:
             raise InvalidRequest("stream: answers come whole over MQTT; leave it out")
@@ -224,14 +235,11 @@ class QuestionDesk:
             image = decode_base64(request.image, self._settings.image)
             inspect_image(image, self._settings.image)
             request = request.model_copy(update={"image": None})
-        if self._attach is not None:
-            names = delivery.properties
-            request = self._attach(request, machine=names.get("machine"), camera=names.get("camera"))
         return request, image
 
     async def _work(self, priorities: tuple[Priority, ...]) -> None:
         while True:
-            question = await self._queue.get(self._allowed(priorities))
+            question = await self._queue.get(lambda: self._allowed(priorities))
             if not self._queue.full:
                 self._link().resume()
             batch = question.priority == "batch"
@@ -258,10 +266,8 @@ class QuestionDesk:
         except LinesideError as error:
             self._spawn(self._refuse(question, Refusal(error.code, str(error))))
             return
-        except Exception:  # one question must not end a worker; its sender is told
-            log.exception("unexpected", request_id=question.request_id)
-            message = "an unexpected error; it is in the gateway's log under this request id"
-            self._spawn(self._refuse(question, Refusal("internal", message)))
+        except Exception:  # noqa: BLE001 - logged, and told its sender: one question must not end a worker
+            self._spawn(self._refuse(question, _unexpected(question)))
             return
         log.info(
             "answered",
@@ -317,6 +323,12 @@ class QuestionDesk:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _unexpected(question: Question) -> Refusal:
+    """Of an exception that is being handled."""
+    log.exception("unexpected", request_id=question.request_id)
+    return Refusal("internal", "an unexpected error; it is in the gateway's log under this request id")
 
 
 def _with_priority(request: AnswerRequest, given: str | None) -> AnswerRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -76,9 +76,9 @@ class QuestionQueue(Generic[Question]):
         self._arrived.set()
         return Displaced(tuple(dropped))
 
-    async def get(self, priorities: Collection[Priority]) -> Question:
-        """The oldest of the highest of these priorities, as soon as there is one."""
-        while (question := self.take(priorities)) is None:
+    async def get(self, priorities: Callable[[], Collection[Priority]]) -> Question:
+        """The oldest of the highest of these priorities, which are asked for anew whenever something has changed."""
+        while (question := self.take(priorities())) is None:
             self._arrived.clear()
             await self._arrived.wait()
         return question

@@ -217,6 +217,17 @@ async def test_overload_drops_the_oldest_analytics_refuses_interactive_and_answe
     assert late == ["wait", "i0", "i1", "b2", "b3"]
 
 
+async def test_analytics_leave_a_worker_to_interactive_questions(running: Running, plant: PlantClient) -> None:
+    async with running(questions={"workers": 3, "alert_workers": 1}) as gateway:
+        for n in range(5):
+            plant.publish(QUESTIONS, ask("wait", priority="batch"), correlation=b"b%d" % n)
+        await gateway.until(lambda: len(gateway.answers.asked) == 2)
+        plant.publish(QUESTIONS, ask("Why?"), correlation=b"i")
+        await replies(plant, b"i")
+        assert [request.question for request in gateway.answers.asked] == ["wait", "wait", "Why?"]
+        assert gateway.bridge.status().waiting["batch"] == 3
+
+
 async def test_alerts_over_the_limit_of_bytes_wait_at_the_broker(running: Running, plant: PlantClient) -> None:
     few = {"workers": 1, "alert_workers": 1, "max_waiting_mib": 0.02}
     async with running(questions=few) as gateway:

@@ -81,11 +81,11 @@ def test_only_alerts_take_more_bytes_than_there_are() -> None:
 
 async def test_a_worker_for_alerts_waits_for_alerts_alone() -> None:
     queue: QuestionQueue[Item] = QuestionQueue(interactive=9, batch=9, max_bytes=10)
-    waiting = asyncio.create_task(queue.get(("alert",)))
+    waiting = asyncio.create_task(queue.get(lambda: ("alert",)))
     queue.put(Item(0, "interactive"))
     queue.put(Item(1, "alert"))
     assert (await waiting).n == 1
-    assert (await queue.get(ORDER)).n == 0
+    assert (await queue.get(lambda: ORDER)).n == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 30)), max_size=60))
