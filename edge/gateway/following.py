@@ -14,7 +14,7 @@ from edge.sync.state import State
 from lineside.errors import LinesideError
 
 _STOP_S = 5.0
-_log = structlog.get_logger("lineside.gateway")
+log = structlog.get_logger("lineside.gateway")
 
 
 class Following:
@@ -25,12 +25,18 @@ class Following:
         self._loop = SyncLoop(synchroniser, on_change=self._adopt, on_look=self._refresh)
         self._begun = datetime.now(UTC)
         self._opening: asyncio.Task[None] | None = None
+        self._fault: str | None = None
         self.state = State(gateway=synchroniser.settings.gateway)
 
     @property
     def last_look(self) -> Outcome | None:
         """What the latest look at the store came to; None before the first one."""
         return self._loop.last
+
+    @property
+    def fault(self) -> str | None:
+        """An error that nobody foresaw, of the latest release or look; None while there is none."""
+        return self._fault or self._loop.fault
 
     def look_now(self) -> None:
         """Somebody has told that there is something new."""
@@ -49,7 +55,7 @@ class Following:
         try:
             table = self._synchroniser.routing()
         except LinesideError as error:
-            _log.error("routing table cannot be used", reason=str(error))
+            log.error("routing table cannot be used", reason=str(error))
             return ()
         ours = self._synchroniser.settings.gateway
         return () if table is None else tuple(r.url for r in table.routes(family) if r.url and r.gateway != ours)
@@ -60,7 +66,7 @@ class Following:
 
     async def stop(self) -> None:
         if self._opening is not None:
-            await self._opening
+            await asyncio.gather(self._opening, return_exceptions=True)
             await asyncio.to_thread(self._loop.stop, _STOP_S)
 
     async def _open_then_follow(self) -> None:
@@ -68,14 +74,20 @@ class Following:
         self._loop.start()
 
     def _open_held(self) -> None:
-        self._refresh()
-        if self.state.current is not None:
+        if self._synchroniser.state().current is not None:
             self._adopt()
 
     def _adopt(self) -> None:
-        self._refresh()
-        current = self.state.current
-        self._knowledge.adopt(None if current is None else current.publication, self._synchroniser.open_release)
+        """Whatever goes wrong here, the store is followed on: the next release may be better."""
+        try:
+            self._refresh()
+            current = self.state.current
+            self._knowledge.adopt(None if current is None else current.publication, self._synchroniser.open_release)
+        except Exception as error:
+            self._fault = f"{type(error).__name__}: {error}"
+            log.exception("release_not_adopted")
+        else:
+            self._fault = None
 
     def _refresh(self) -> None:
         self.state = self._synchroniser.state()

@@ -68,6 +68,7 @@ class GatewayService:
             generating=-1 if serving is not None and serving.writes else 0,
             refused=self._knowledge.problem or _said(outcome, "refused", "failed"),
             outage=_said(outcome, "unreachable"),
+            fault=self._following.fault,
             gateway=GatewayStatus(
                 name=state.gateway,
                 uptime_s=round(time.monotonic() - self._started, 1),
@@ -83,7 +84,7 @@ class GatewayService:
     def report(self) -> GatewayReport:
         """How this gateway is now, for the fleet; never blocks."""
         serving, outcome = self._knowledge.now, self._following.last_look
-        reason = self._knowledge.problem or _said(outcome, "refused", "failed") or ""
+        reason = self._knowledge.problem or self._following.fault or _said(outcome, "refused", "failed") or ""
         return GatewayReport(
             gateway=self._following.state.gateway,
             at=datetime.now(UTC),

@@ -13,14 +13,15 @@ from edge.sync.source import Backoff
 from edge.sync.synchroniser import Outcome, Synchroniser
 from lineside.errors import LinesideError
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class SyncLoop:
     """Runs until `stop`. `on_change` is called, in the thread, when another release has become current.
 
     `on_look` is called there after every look. `newest_at` (UTC) is when it was last known that nothing newer is
-    published than what is held; None where that was never so.
+    published than what is held; None where that was never so. `fault` is an error that nobody
+    foresaw, of the latest look.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class SyncLoop:
         self._synchroniser = synchroniser
         self._on_change, self._on_look = on_change, on_look
         self.newest_at: datetime | None = None
+        self.fault: str | None = None
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lineside-sync", daemon=True)
@@ -56,20 +58,27 @@ class SyncLoop:
         check_at = time.monotonic() + settings.check_every_s
         while not self._stop.is_set():
             self._wake.clear()
-            changed, failed = self._look()
-            if time.monotonic() >= check_at:
-                changed = self._check() or changed
-                check_at = time.monotonic() + settings.check_every_s
-            if changed:
-                self._on_change()
-            self._on_look()
+            failed = True
+            try:
+                changed, failed = self._look()
+                if time.monotonic() >= check_at:
+                    changed = self._check() or changed
+                    check_at = time.monotonic() + settings.check_every_s
+                if changed:
+                    self._on_change()
+                self._on_look()
+            except Exception as error:  # nobody foresaw it; a gateway that stops looking would never be mended
+                self.fault = f"{type(error).__name__}: {error}"
+                log.exception("look failed")
+            else:
+                self.fault = None
             self._wake.wait(backoff.wait(failed))
 
     def _look(self) -> tuple[bool, bool]:
         try:
             self.last = self._synchroniser.update()
         except LinesideError as error:
-            _log.error("update cannot run", reason=str(error))
+            log.error("update cannot run", reason=str(error))
             return False, True
         if self.last.status == "applied" or (self.last.status == "unchanged" and not self.last.reason):
             self.newest_at = datetime.now(UTC)
@@ -79,5 +88,5 @@ class SyncLoop:
         try:
             return self._synchroniser.check().rolled_back
         except (LinesideError, OSError) as error:
-            _log.error("check cannot run", reason=str(error))
+            log.error("check cannot run", reason=str(error))
             return False
