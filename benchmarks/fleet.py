@@ -17,6 +17,7 @@ import heapq
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,17 +60,21 @@ class Gateway:
     fetched_bytes: int = 0
     looks: Counter = field(default_factory=Counter)
     fails_on: frozenset[str] = frozenset()
+    publication: int | None = None
     _said: tuple[Any, float] = (None, 0.0)
 
     def look(self, report_s: float) -> float:
         """Seconds until the next look."""
         outcome = self.synchroniser.update()
         self.fetched_bytes += outcome.fetched_bytes
+        self.publication = outcome.publication
         self.looks[outcome.status] += 1
         self._report(outcome, report_s)
         return self.backoff.wait(outcome.status not in ("applied", "unchanged"))
 
     def _report(self, outcome: Outcome, report_s: float) -> None:
+        if outcome.status == "unchanged" and time.monotonic() - self._said[1] < report_s:
+            return
         state = self.synchroniser.state()
         latest = tuple(f"publication {i.publication}: {i.reason}"[:1_000] for i in reversed(state.incidents[-5:]))
         said = (outcome.publication, latest)
@@ -189,7 +194,7 @@ class Simulation:
         """All gateways take the first publication."""
         self.plant.publish(change=0)
         with self._measured("first publication") as phase:
-            while {self._publication(name) for name in self.gateways} != {1}:
+            while self._publications() != {1}:
                 time.sleep(0.5)
                 self._raise()
             phase.outcome = "all gateways hold publication 1"
@@ -217,7 +222,7 @@ class Simulation:
                 time.sleep(self.plant.rollout.look_s)
                 self._raise()
             decided = time.monotonic()
-            while {self._publication(one) for one in self.gateways} != {record.baseline.publication}:
+            while self._publications() != {record.baseline.publication}:
                 time.sleep(0.5)
                 self._raise()
             phase.outcome = (
@@ -251,10 +256,9 @@ class Simulation:
         """The shards that `check` expects from now on."""
         self._expected = dict(self.plant.shards)
 
-    def _publication(self, name: str) -> int | None:
-        """What a gateway holds, by its state file."""
-        current = self.gateways[name].synchroniser.state().current
-        return None if current is None else current.publication
+    def _publications(self) -> set[int | None]:
+        """What gateways hold, by what their last looks came to; `check` reads it from their disks."""
+        return {gateway.publication for gateway in self.gateways.values()}
 
     def _raise(self) -> None:
         if self._schedule.problem is not None:
@@ -298,15 +302,16 @@ def simulate(
     loss: Annotated[float, typer.Option(min=0, max=0.9, help="share of replies that break in the middle")] = 0.0,
     poll: Annotated[float, typer.Option(help="seconds between a gateway's looks")] = 20.0,
     soak: Annotated[float, typer.Option(help="seconds that a wave must be well")] = 5.0,
-    threads: Annotated[int, typer.Option(min=1, help="gateways that look at once")] = 64,
+    threads: Annotated[int, typer.Option(min=1, help="gateways that look at once")] = 48,
     folder: Annotated[Path | None, typer.Option(help="where everything is written; removed at the end")] = None,
     out: Annotated[Path | None, typer.Option(help="results as JSON")] = None,
 ) -> None:
     """Rolls two releases out to simulated gateways; the second one fails on 5 % of a wave and must come back."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the store's process and the folder go too
     root = Path(tempfile.mkdtemp(prefix="lineside-fleet-", dir=folder))
     settings = RolloutSettings(
-        soak_s=soak, waves=(0.1, 0.4), max_failed=0.02, wave_timeout_s=600, report_stale_s=20 * poll, look_s=1
+        soak_s=soak, waves=(0.1, 0.4), max_failed=0.02, wave_timeout_s=600, report_stale_s=20 * poll, look_s=2
     )
     try:
         started = time.monotonic()

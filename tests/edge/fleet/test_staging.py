@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
+from structlog.testing import capture_logs
 
+from edge.sync import Synchroniser
 from edge.trust import ceremony
 from edge.trust.fleet_documents import FleetDocuments
 from edge.trust.records import Recipients, ReleaseRecord, access_path
-from edge.trust.staging import ROLLOUT, ROUTING, Edition, RolloutRecord, WavesRecord
+from edge.trust.staging import ROLLOUT, ROUTING, WAVES, Edition, RolloutRecord, WavesRecord
 from lineside.errors import IntegrityError
 from tests.edge.plant import MemoryStore, Plant
-from tests.edge.test_attacks import expire
+from tests.edge.test_attacks import changed, expire
 
 
 def stage(plant: Plant, words: str = "Its colour is green.", **options: object) -> None:
@@ -61,6 +63,17 @@ def held(plant: Plant, name: str, store: MemoryStore | None = None) -> tuple[str
     return outcome.status, outcome.publication
 
 
+def refused(gateway: Synchroniser, reason: str) -> None:
+    """Updates, and checks that a log line says why nothing was taken, and that publication 2 still opens."""
+    before = {shard.id for shard in gateway.open_release().shards}
+    with capture_logs() as lines:
+        outcome = gateway.update()
+    assert (outcome.status, outcome.publication) == ("refused", 2), outcome
+    assert reason in outcome.reason
+    assert [line["reason"] for line in lines if line["event"] == "update refused"] == [outcome.reason]
+    assert {shard.id for shard in gateway.open_release().shards} == before
+
+
 def test_publication_waits_until_a_wave_is_admitted(staged: Plant) -> None:
     assert held(staged, "cell-1") == ("unchanged", 2)
     admit(staged, 1)
@@ -97,7 +110,7 @@ def test_withdrawn_rollout_document_cannot_be_replayed(staged: Plant) -> None:
     gateway.update()
     sign_rollout(staged, lambda known, sequence: known.withdraw("canaries failed", sequence))
     gateway.update()
-    assert held(staged, "cell-1", replayed) == ("refused", 2)
+    refused(staged.gateway("cell-1", replayed), "")
 
 
 def test_rollout_document_cannot_be_replayed_after_the_gateway_lost_its_metadata(staged: Plant) -> None:
@@ -107,10 +120,9 @@ def test_rollout_document_cannot_be_replayed_after_the_gateway_lost_its_metadata
     staged.gateway("cell-1").update()
     for path in (staged.root / "cell-1" / "trust").glob("*.json"):
         path.unlink()
-    outcome = staged.gateway("cell-1", replayed).update()
-    assert (outcome.status, outcome.publication) == ("refused", 2)
-    assert f"{ROLLOUT} " in outcome.reason
-    assert "older" in outcome.reason
+    gateway = staged.gateway("cell-1", replayed)
+    refused(gateway, f"{ROLLOUT} ")
+    assert "older" in gateway.state().incidents[-1].reason
 
 
 def test_routing_table_cannot_be_replayed(staged: Plant) -> None:
@@ -119,10 +131,10 @@ def test_routing_table_cannot_be_replayed(staged: Plant) -> None:
     stage(staged, "Its colour is blue.")
     staged.gateway("cell-1").update()
     routing = staged.gateway("cell-1").routing()
-    assert held(staged, "cell-1", replayed)[0] == "refused"
+    refused(staged.gateway("cell-1", replayed), "")
     for path in (staged.root / "cell-1" / "trust").glob("*.json"):
         path.unlink()
-    assert held(staged, "cell-1", replayed)[0] == "refused"
+    refused(staged.gateway("cell-1", replayed), "older")
     assert staged.gateway("cell-1").routing() == routing
 
 
@@ -130,15 +142,33 @@ def test_routing_table_cannot_be_replayed(staged: Plant) -> None:
 def test_wave_document_signed_by_another_role(staged: Plant, signer: Any) -> None:
     admit(staged, 1)
     staged.sign("fleet", signers=staged.keyring.signers(signer))
-    outcome = staged.gateway("cell-2").update()
-    assert (outcome.status, outcome.publication) == ("refused", 2)
-    assert "signed" in outcome.reason
+    refused(staged.gateway("cell-2"), "signed")
 
 
 def test_wave_document_signed_by_a_stranger(staged: Plant) -> None:
     staged.sign("fleet", signers=[CryptoSigner.generate_ed25519()])
-    outcome = staged.gateway("cell-1").update()
-    assert (outcome.status, outcome.publication) == ("refused", 2)
+    refused(staged.gateway("cell-1"), "signed")
+
+
+@pytest.mark.parametrize("kind", ["longer", "truncated", "empty", "other"])
+@pytest.mark.parametrize("document", ["rollout", "waves", "routing"])
+def test_changed_fleet_document(staged: Plant, document: str, kind: str) -> None:
+    before = set(staged.store.objects)
+    stage(staged, "Its colour is blue.")  # signs a routing table
+    admit(staged, 2)
+    for key in set(staged.store.objects) - before:
+        if key.startswith("tuf/targets/fleet/") and key.endswith(f".{document}.json"):
+            staged.store.objects[key] = changed(kind)(staged.store.objects[key])
+    refused(staged.gateway("cell-1"), "")
+
+
+def test_waves_of_another_rollout(staged: Plant) -> None:
+    """Signed by the fleet's key, but for publication 2: which gateways are meant cannot be known."""
+    admit(staged, 1)
+    mixed = WavesRecord(publication=2, waves=(("cell-2",),))
+    contents = FleetDocuments.read(staged.repository).contents()
+    staged.repository.publish({"fleet": {**contents, WAVES: mixed.model_dump_json().encode()}})
+    refused(staged.gateway("cell-2"), "does not belong to the rollout of 3")
 
 
 def test_wave_document_listed_by_the_shards_role(staged: Plant) -> None:
@@ -162,17 +192,13 @@ def test_thief_of_the_shards_key_alone_reaches_no_gateway(staged: Plant) -> None
 def test_rollout_that_is_signed_no_more_is_refused(staged: Plant) -> None:
     staged.gateway("cell-1").update()
     staged.repository.publish({"fleet": {}})
-    outcome = staged.gateway("cell-1").update()
-    assert (outcome.status, outcome.publication) == ("refused", 2)
-    assert "signed no more" in outcome.reason
+    refused(staged.gateway("cell-1"), "signed no more")
 
 
 def test_expired_rollout_is_refused(staged: Plant) -> None:
     admit(staged, 2)
     staged.sign("fleet", expire)
-    outcome = staged.gateway("cell-1").update()
-    assert (outcome.status, outcome.publication) == ("refused", 2)
-    assert "expired" in outcome.reason
+    refused(staged.gateway("cell-1"), "expired")
 
 
 def test_gateway_that_is_revoked_while_a_rollout_waits_is_revoked_at_once(staged: Plant) -> None:
@@ -202,8 +228,7 @@ def test_fleet_key_cannot_send_gateways_to_what_is_signed_no_more(staged: Plant)
         staged,
         lambda known, sequence: RolloutRecord(sequence=sequence, baseline=Edition(publication=1, release=1)),
     )
-    outcome = staged.gateway("cell-1").update()
-    assert (outcome.status, outcome.publication) == ("refused", 2)
+    refused(staged.gateway("cell-1"), "signed no more")
 
 
 def test_older_publication_keeps_its_models(plant: Plant, tmp_path: Path) -> None:
