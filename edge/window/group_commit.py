@@ -59,13 +59,13 @@ class GroupCommit:
 
     def _lead(self) -> None:
         """Flushes the current group, which is the leader's: a group is only replaced once it is flushed or failed."""
-        if self._wait_s:
-            time.sleep(self._wait_s)
-        with self._changed:
-            group, self.current = self.current, CommitGroup()
-            flush = self._take()
+        group = None
         error: OSError | None = OSError(errno.EINTR, "the flush was interrupted")
         try:
+            time.sleep(self._wait_s)
+            with self._changed:
+                group, self.current = self.current, CommitGroup()
+                flush = self._take()
             flush()
             error = None
         except OSError as problem:
@@ -73,7 +73,8 @@ class GroupCommit:
         finally:
             with self._changed:
                 self._leading = False
-                self._end(group, error)
+                if group is not None:
+                    self._end(group, error)
                 if error is not None:
                     self._failed(error)
 

@@ -455,3 +455,13 @@ def test_the_window_key_is_not_another_key_of_the_gateway() -> None:
     secret = bytes(range(32))
     assert window_key(secret) != GatewayIdentity("cell-1", secret).state_key
     assert len(window_key(secret)) == 32
+
+
+def test_frames_of_many_cameras_share_a_flush(bench: Bench, frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = bench.open(sync="fsync", commit_ms=200)
+    window.add(frame("CAM-0"))
+    flushes: list[int] = []
+    monkeypatch.setattr("os.fdatasync", flushes.append)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda n: window.add(frame(f"CAM-{n}", n)), range(1, 13)))
+    assert 0 < len(flushes) <= 8  # two files a group; all twelve are in the first group, or some come late
