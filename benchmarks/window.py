@@ -10,6 +10,7 @@ Frames are rendered by the demo plant and encoded by its joint encoder; a camera
 which every frame differs by shift, light, noise and JPEG.
 
     python -m benchmarks.window [--folder FOLDER] [--minutes 10] [--cameras 4] [--records 200000]
+        [--parts stream add search]
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ MIB = 1 << 20
 FRAMES_PER_S = 10
 VARIANTS = 6
 SCENES_PER_LABEL = 2
+PARTS = ("stream", "add", "search")
 
 
 @dataclass(frozen=True)
@@ -289,16 +291,22 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=None, help="the joint encoder; the demo's otherwise")
     parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--cameras", type=int, default=4)
-    parser.add_argument("--disk-mib", type=float, default=6.0)
+    parser.add_argument("--disk-mib", type=float, default=2.5)
     parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
     pool, fingerprint = scenes(arguments.model or lineside_home() / "models" / "joint-demo")
     code_error(pool)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         folder = Path(temporary)
-        flat_when_full(folder / "stream", pool, fingerprint, arguments.cameras, arguments.minutes, arguments.disk_mib)
-        adding(folder, pool, fingerprint)
-        searching(folder / "large", pool, fingerprint, arguments.records, arguments.cameras)
+        if "stream" in arguments.parts:
+            flat_when_full(
+                folder / "stream", pool, fingerprint, arguments.cameras, arguments.minutes, arguments.disk_mib
+            )
+        if "add" in arguments.parts:
+            adding(folder, pool, fingerprint)
+        if "search" in arguments.parts:
+            searching(folder / "large", pool, fingerprint, arguments.records, arguments.cameras)
 
 
 if __name__ == "__main__":
