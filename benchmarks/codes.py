@@ -35,8 +35,8 @@ _RANGE = re.compile(r"([A-Za-z]+)\d[\d.]*-\1\d")
 _FRONT_MATTER = re.compile(r"^codes:\s*\[(.*?)\]", re.MULTILINE)
 # "G92 Coordinate System Offset", "M3, M4, M5 Spindle Control", "M98 and M99", "G17 - G19.1 Plane Select".
 _HEADED = re.compile(
-    r"([A-Z]{1,4})-?\d+(?:\.\d+)*(?![\w.]\w)"
-    r"(?:(?:\s*[,/-]\s*|\s+(?:and|or|to)\s+|\s+)\1-?\d+(?:\.\d+)*(?![\w.]\w))*"
+    r"([A-Z]{1,4})-?\d++(?:\.\d++)*+(?![\w.]\w)"
+    r"(?:(?:\s*[,/-]\s*|\s+(?:and|or|to)\s+|\s+)\1-?\d++(?:\.\d++)*+(?![\w.]\w))*"
 )
 _HEADED_CODE = re.compile(r"[A-Z]{1,4}-?\d+(?:\.\d+)*")
 _QUESTIONS = ("What does {} do?", "What does {} mean?", "{} on the panel, what should I do?")
