@@ -15,7 +15,8 @@ from lineside.documents import DocumentKind
 from lineside.errors import ParseError
 
 _FENCE = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_SHORT_ITEM = 40  # characters of a list's item: longer ones are texts of their own
+_CALLED = frozenset({"code", "codes", "command", "id", "name"})
+_ABOUT = frozenset({"about", "abstract", "brief", "description", "summary"})
 _SHORT_FIELD = 240
 _TAG = re.compile(r"<[^<>]{1,200}>")
 _KINDS: dict[str, DocumentKind] = {"manual": "manual", "sop": "sop", "incident": "incident"}
@@ -128,7 +129,7 @@ def readable_lines(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]
         if isinstance(value, list) and any(isinstance(item, dict) for item in value):
             rows = [_row(item) if isinstance(item, dict) else _plain(item) for item in value]
             lines = [f"{label}: {row}" for row in rows if row]
-        elif isinstance(value, list) and any(len(_plain(item)) > _SHORT_ITEM for item in value):
+        elif isinstance(value, list) and any(len(_plain(item)) > 40 for item in value):
             lines = [f"{label}: {text}" for item in value if (text := _plain(item))]
         else:
             lines = [f"{label}: {text}"] if (text := _plain(value)) else []
@@ -137,21 +138,22 @@ def readable_lines(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]
 
 
 def front_matter_lines(fields: Mapping[str, Any]) -> list[str]:
-    """Front matter as lines: its short fields are one record and so one row, as of a table; the others follow.
+    """Front matter as lines: what a page is about and what it is called are one row, as of a table; the others follow.
 
-    So a page's code stands beside the description of what it does, and is understood with it.
+    So a code is understood with the description of what it does. Other fields, such as related codes, stay apart.
     """
-    row, rest = list[str](), list[str]()
+    defining: dict[str, str] = {}
+    rest: list[str] = []
     for name, value in fields.items():
         for _, lines in readable_lines({name: value}):
-            several = isinstance(value, list) and any(
-                isinstance(item, dict) or len(_plain(item)) > _SHORT_ITEM for item in value
-            )
-            if several or len(lines[0]) > _SHORT_FIELD:
-                rest += lines
+            if name.lower() in _CALLED | _ABOUT and len(lines) == 1 and len(lines[0]) <= _SHORT_FIELD:
+                defining[name.lower()] = lines[0]
             else:
-                row.append(lines[0].rstrip("."))
-    return (["; ".join(row)] if row else []) + rest
+                rest += lines
+    called, about = ([defining[name] for name in defining if name in kind] for kind in (_CALLED, _ABOUT))
+    if called and about:
+        return ["; ".join(line.rstrip(".") for line in (*called, *about)), *rest]
+    return [*about, *called, *rest]
 
 
 def _label(name: str) -> str:

@@ -52,20 +52,20 @@ def test_lists_of_mappings_read_as_rows() -> None:
     assert rows["Parameters"] == ["Parameters: Tag: S; Optional: yes; Description: Target temp"]
 
 
-def test_short_fields_of_front_matter_are_one_row_and_the_others_lines_below_it() -> None:
+def test_a_code_and_what_it_does_are_one_row_and_the_other_fields_lines_below_it() -> None:
     fields = {
         "brief": "Set a new target hot end temperature.",
         "codes": ["M104"],
-        "notes": ["With AUTOSTART this command stops the print job timer below half of the lowest temperature."],
+        "related": ["M109"],
         "parameters": [{"tag": "S", "description": "Target"}],
-        "since": "2.0",
     }
     assert front_matter_lines(fields) == [
-        "Brief: Set a new target hot end temperature; Codes: M104; Since: 2.0",
-        "Notes: With AUTOSTART this command stops the print job timer below half of the lowest temperature.",
+        "Codes: M104; Brief: Set a new target hot end temperature",
+        "Related: M109",
         "Parameters: Tag: S; Description: Target",
     ]
 
 
-def test_a_long_field_of_front_matter_is_a_line_of_its_own() -> None:
+def test_a_description_that_is_long_or_names_nothing_is_a_line_of_its_own() -> None:
     assert front_matter_lines({"about": "word " * 100, "codes": "M104"})[0] == "Codes: M104"
+    assert front_matter_lines({"revision": "2", "summary": "All pumps."}) == ["Summary: All pumps.", "Revision: 2"]
