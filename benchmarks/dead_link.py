@@ -46,24 +46,23 @@ async def _compare(application: LocalApplication, asked: Sequence[str], deadline
 
     await _ask(application.answerer, asked, deadline_ms)  # warm
     with _closed_port() as closed, _black_hole() as silent:
-        for name, url in (
-            ("no router", None),
-            ("port closed", closed),
-            ("silent: takes connections, never answers", silent),
-        ):
-            if url is None:
-                took = await _ask(application.answerer, asked, deadline_ms)
-                print(_line(name, [], took))
-                continue
-            settings = RoutingSettings(cluster=(url,))
-            cloud = Cloud(settings, "cell-1")
-            router = Router(application.answerer, cloud, settings, knowledge, gateway="cell-1")
-            first = []
+        links = {"port closed": closed, "silent: takes connections, never answers": silent}
+        clouds = {name: Cloud(RoutingSettings(cluster=(url,)), "cell-1") for name, url in links.items()}
+        rows: dict[str, Answers] = {"no router": application.answerer}
+        first: dict[str, list[float]] = {"no router": []}
+        for name, cloud in clouds.items():
+            rows[name] = Router(application.answerer, cloud, cloud.settings, knowledge, gateway="cell-1")
+            first[name] = []
             while cloud.reachable:
-                first += await _ask(router, asked[:1], deadline_ms)
-            took = await _ask(router, asked, deadline_ms)
+                first[name] += await _ask(rows[name], asked[:1], deadline_ms)
+        took: dict[str, list[float]] = {name: [] for name in rows}
+        for question in asked:  # in turn, so that what else this machine does meets all rows alike
+            for name, answers in rows.items():
+                took[name] += await _ask(answers, [question], deadline_ms)
+        for cloud in clouds.values():
             await cloud.close()
-            print(_line(name, first, took))
+    for name in rows:
+        print(_line(name, first[name], took[name]))
 
 
 async def _ask(answers: Answers, asked: Sequence[str], deadline_ms: int) -> list[float]:
