@@ -32,6 +32,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import faiss
 import numpy as np
 import structlog
 import typer
@@ -120,6 +121,7 @@ class Schedule:
             thread.join()
 
     def _run(self) -> None:
+        faiss.omp_set_num_threads(1)  # of this thread: or each would keep a team of its own, which waits spinning
         while not self._stop.is_set():
             with self._changed:
                 if not self._due or (left := self._due[0][0] - time.monotonic()) > 0:
