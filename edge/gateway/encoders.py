@@ -10,6 +10,8 @@ from lineside.encoders.images import ImageLimits
 from lineside.encoders.settings import Dtype, Runtime
 from lineside.local_stages import LocalEncoders
 
+_KERNELS_KEPT = 1_000  # for some 140 shapes of batches: what more of them take in memory grew beyond a gateway's
+
 
 def load_encoders(
     settings: EncoderSettings, models: dict[str, Path], limits: ImageLimits, dtype: Dtype
@@ -22,7 +24,7 @@ def load_encoders(
         ConfigurationError: a model is missing, or is none of that kind.
         IntegrityError: a file is damaged.
     """
-    runtime = Runtime(threads=settings.threads, dtype=dtype)
+    runtime = Runtime(threads=settings.threads, dtype=dtype, kernels_kept=_KERNELS_KEPT)
     text = load_text_encoder(model_place(settings.text, models), runtime=runtime)
     joint = None if settings.joint is None else load_joint_encoder(model_place(settings.joint, models), runtime=runtime)
     fingerprints = {"text": text.fingerprint} | ({} if joint is None else {"joint": joint.fingerprint})

@@ -34,6 +34,7 @@ def compile_graph(graph: Any, runtime: Runtime) -> Compiled:
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": INT8_GROUP if runtime.dtype == "int8" else 0,
             "INFERENCE_NUM_THREADS": runtime.threads * runtime.streams,
             "NUM_STREAMS": runtime.streams,
+            "CPU_RUNTIME_CACHE_CAPACITY": runtime.kernels_kept,
             "ENABLE_CPU_PINNING": False,  # replicas would all pin themselves to the same first cores
         },
     )

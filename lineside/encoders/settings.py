@@ -29,6 +29,12 @@ class Runtime(BaseModel):
     streams: int = Field(
         1, ge=1, le=64, description="batches encoded at the same time, each on `threads` threads; openvino only"
     )
+    kernels_kept: int = Field(
+        5_000,
+        ge=64,
+        le=100_000,
+        description="compiled for shapes of batches seen before; about seven a shape, 0.1 MiB each; openvino only",
+    )
     max_batch: int = Field(32, ge=1, le=1024, description="rows in one forward pass; longer inputs are cut into these")
 
     @model_validator(mode="after")
