@@ -98,6 +98,9 @@ def _listening(settings: ServerSettings) -> Iterator[socket.socket]:
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
+        # Connections inherit it. asyncio sets it only where a socket's protocol is named, which create_server does not:
+        # each reply on a connection that is used again waited 40 ms for the client's delayed acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise ConfigurationError(
             f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}): stop what listens "
