@@ -40,7 +40,7 @@ class LlamaCppGenerator:
         if not settings.model.is_file():
             raise ConfigurationError(f"no GGUF model at {settings.model} (run `make setup` for the demo's)")
         # Read when libgomp is loaded. Threads that spin at each of the hundreds of barriers of a token wait for others
-        # that are not running: on two busy cores a reply of 24 tokens took 25 to 46 s, and 0.7 to 1.1 s without.
+        # that are not running: on two busy cores (load 8 to 17) a reply of 24 tokens took 5 to 46 s, without 1 to 12 s.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import xllamacpp
 
