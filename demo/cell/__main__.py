@@ -22,7 +22,7 @@ from lineside.schema import Answer
 
 PRESSED = "With how much air pressure does the scraper blade press on the belt?"
 ELSEWHERE = "What is the working pressure of the descaling pump at the header?"
-"""Of the pump, which cell-1 holds and cell-2 does not."""
+"""Of the family pump, which cell-1 holds and cell-2 does not."""
 _TOLD = ("0.6 bar", "0.4 bar", "0.5 bar")
 _STARTED = time.monotonic()
 
@@ -87,13 +87,13 @@ def play(cell: Cell) -> None:
     _publish_revision(cell, _TOLD[0], _TOLD[1])
     _ask_both(cell, _TOLD[1])
 
-    _step("A question about a pump, which cell-2 does not hold: the cluster answers")
-    _expect(_show("cell-2", cell.ask("cell-2", ELSEWHERE)), served_by="cluster")
+    _step("A question about the pumps, which cell-2 does not hold: the cluster answers")
+    _expect(_show("cell-2", cell.ask("cell-2", ELSEWHERE, "pump")), served_by="cluster")
 
     _step("The network is cut: no store, no broker, no cluster")
     cell.network.cut()
     _ask_both(cell, _TOLD[1])
-    _expect(_show("cell-2", cell.ask("cell-2", ELSEWHERE)), status="partial", served_by="cell-2")
+    _expect(_show("cell-2", cell.ask("cell-2", ELSEWHERE, "pump")), status="partial", served_by="cell-2")
     _say(f"meanwhile the manual is revised once more, to {_TOLD[2]}; the gateways cannot know")
     release = _revised(cell, _TOLD[1], _TOLD[2])
     _ask_both(cell, _TOLD[1])
@@ -134,7 +134,7 @@ def _ask_both(cell: Cell, expected: str) -> None:
 
 def _show(name: str, answer: Answer, *, quiet: bool = False) -> Answer:
     if not quiet:
-        print(f"\n    Question: {ELSEWHERE}")
+        print(f"\n    Question about the pumps: {ELSEWHERE}")
     by = f"by {answer.served_by}, release {answer.release}, {answer.elapsed_ms:.0f} ms"
     print(f"    {name} [{answer.status}, {by}]: {answer.text or '(no answer)'}", flush=True)
     for degradation in answer.degraded:

@@ -207,9 +207,9 @@ class Cell:
         found: dict[str, Any] = httpx.get(f"{self._urls[name]}/v1/status", timeout=10, trust_env=False).json()
         return found
 
-    def ask(self, name: str, question: str) -> Answer:
+    def ask(self, name: str, question: str, family: str | None = None) -> Answer:
         with Client(self._urls[name]) as client:
-            return client.answer(question, mode="extract")
+            return client.answer(question, family=family, mode="extract")
 
     def stop(self) -> None:
         """Gateways first; whoever does not end within ten seconds is killed."""
