@@ -20,6 +20,7 @@ DEMO = Path(__file__).parents[2] / "demo"
 FAMILIES = ("pump", "conveyor", "welder", "coiler")
 HALVES = ("tuning_b", "held_out_b")
 MORE = ("development", "validation")
+BROAD = "development_b"
 LABELS = {
     label
     for row in re.findall(r"^\| `\w+` \| (`.*`) \|$", (DEMO / "PLANT.md").read_text(encoding="utf-8"), re.MULTILINE)
@@ -69,7 +70,7 @@ def documents() -> list[str]:
     return [f"{path.parent.name}/{path.name.replace('.pdf.md', '.pdf')}" for path in paths if path.is_file()]
 
 
-@pytest.mark.parametrize("half", [*HALVES, *MORE])
+@pytest.mark.parametrize("half", [*HALVES, *MORE, BROAD])
 def test_gold_sections_exist_and_facts_stand_in_them(half: str) -> None:
     for question in questions(half):
         texts = []
@@ -95,7 +96,7 @@ def test_each_half_has_images_unanswerable_questions_and_all_families(half: str)
 
 
 def test_no_question_or_id_occurs_twice() -> None:
-    rows = [row for half in (*HALVES, *MORE, "tuning_a", "held_out_a") for row in questions(half)]
+    rows = [row for half in (*HALVES, *MORE, BROAD, "tuning_a", "held_out_a") for row in questions(half)]
     assert len({row["id"] for row in rows}) == len({fold(row["question"]) for row in rows}) == len(rows)
 
 
@@ -110,9 +111,18 @@ def test_development_and_validation_ask_alike_about_every_family() -> None:
     assert len(shapes[0][0]) == 8
 
 
+def test_broad_development_set_asks_about_every_family_often() -> None:
+    rows = questions(BROAD)
+    asked = Counter(row["id"].split("-")[0] for row in rows if row["answerable"])
+    assert len(asked) == 8
+    assert min(asked.values()) >= 10
+    assert sum(not row["answerable"] for row in rows) >= 25
+    assert {row["image_label"] for row in rows} - {None} <= LABELS
+
+
 def test_codes_asked_about_in_unanswerable_questions_occur_nowhere() -> None:
     knowledge = " ".join(text for document in documents() for text in sections(document).values())
-    for row in (row for half in HALVES for row in questions(half) if not row["answerable"]):
+    for row in (row for half in (*HALVES, BROAD) for row in questions(half) if not row["answerable"]):
         for code in CODE.findall(row["question"]):
             assert fold(code) not in knowledge
 
