@@ -53,6 +53,18 @@ def content_terms(text: str) -> list[str]:
     return _content(dict.fromkeys(terms(text)))
 
 
+# A sentence that tells, in front of one that asks.
+_TOLD = re.compile(r"[^.?!]*[^.?!\s][.!](?=\s)")
+
+
+def asking_part(text: str) -> str:
+    """The question without the sentences that only tell what has happened; all of it where none or each of them tells.
+
+    "We send a man in tomorrow. How cool must the roof be?": passages that answer it need not know of tomorrow.
+    """
+    return _TOLD.sub(" ", text).strip() if text.rstrip().endswith("?") else text
+
+
 def _content(distinct: Iterable[str]) -> list[str]:
     found = list(distinct)
     return [term for term in found if term not in _FRAME] or found
@@ -95,6 +107,7 @@ def question_terms(
     counts = _counted(text, index, span)
     references = set(referenced_numbers(text))
     content = set(_content(counts))
+    asked = set(terms(asking_part(text)))
     weights: dict[int, float] = {}
     idf: dict[int, float] = {}
     identifiers: dict[int, float] = {}
@@ -105,7 +118,7 @@ def question_terms(
         term_id = index.term_ids.get(term)
         is_identifier = term.startswith("#") or term in references
         if term_id is None or not index.occurs(term_id, span):
-            if term not in content:
+            if term not in content or (term not in asked and not is_identifier):
                 continue
             unknown.append(term.removeprefix("#"))
             total += index.unseen_idf

@@ -108,3 +108,21 @@ def test_the_share_of_identifiers_tells_how_much_of_a_question_they_are() -> Non
     assert asked("What does M104 do?")[0].identifier_share == 1
     assert 0 < asked("M104 temperature")[0].identifier_share < 1
     assert asked("Which temperature has the hotend?")[0].identifier_share == 0
+
+
+def test_words_that_are_only_told_are_not_unknown_to_the_question() -> None:
+    told, _ = asked("We send Miller inside tomorrow. How often is the bearing greased?")
+    plain, _ = asked("How often is the bearing greased?")
+    assert told.unknown == plain.unknown
+    assert told.idf_total == pytest.approx(plain.idf_total)
+
+
+@pytest.mark.parametrize(
+    "question", ["Tell me about Miller.", "Is Miller inside?", "The bearing of W1 is hot. Is Miller inside?"]
+)
+def test_words_that_are_asked_about_are(question: str) -> None:
+    assert "miller" in asked(question)[0].unknown
+
+
+def test_codes_that_are_told_count() -> None:
+    assert asked("The panel says W1-E999. What now?")[0].missing_identifiers == ("w1e999",)
