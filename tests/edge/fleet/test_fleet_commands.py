@@ -18,8 +18,9 @@ import edge.fleet.command
 import edge.trust.command
 from edge.fleet.reports import GatewayReport
 from edge.fleet.sources import StoreReporter
+from edge.gateway.settings import read_gateway
 from edge.pieces import GatewayIdentity
-from edge.sync import Synchroniser, read_settings
+from edge.sync import Synchroniser
 from edge.trust.providers import load_secret
 from lineside.cli import app
 from lineside.objects import open_store
@@ -85,7 +86,7 @@ class Site:
 
     def look(self, name: str, **changes: Any) -> GatewayReport:
         """A gateway looks at the store, and reports."""
-        settings = read_settings(self.root / f"{name}.yaml")
+        settings = read_gateway(self.root / f"{name}.yaml")
         identity = GatewayIdentity(name, load_secret(settings.key, self.root))
         gateway = Synchroniser(settings, identity)
         gateway.update()
