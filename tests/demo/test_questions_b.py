@@ -1,6 +1,6 @@
 """The questions about pumps, conveyors, welder and coilers can be answered from the sections that they name.
 
-So can those of the development and validation sets, which are about every family.
+So can those of the development and validation sets and of the second held-out part, which are about every family.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ FAMILIES = ("pump", "conveyor", "welder", "coiler")
 HALVES = ("tuning_b", "held_out_b")
 MORE = ("development", "validation")
 BROAD = "development_b"
+SECOND_HELD_OUT = "held_out_c"
 LABELS = {
     label
     for row in re.findall(r"^\| `\w+` \| (`.*`) \|$", (DEMO / "PLANT.md").read_text(encoding="utf-8"), re.MULTILINE)
@@ -70,7 +71,7 @@ def documents() -> list[str]:
     return [f"{path.parent.name}/{path.name.replace('.pdf.md', '.pdf')}" for path in paths if path.is_file()]
 
 
-@pytest.mark.parametrize("half", [*HALVES, *MORE, BROAD])
+@pytest.mark.parametrize("half", [*HALVES, *MORE, BROAD, SECOND_HELD_OUT])
 def test_gold_sections_exist_and_facts_stand_in_them(half: str) -> None:
     for question in questions(half):
         texts = []
@@ -96,7 +97,8 @@ def test_each_half_has_images_unanswerable_questions_and_all_families(half: str)
 
 
 def test_no_question_or_id_occurs_twice() -> None:
-    rows = [row for half in (*HALVES, *MORE, BROAD, "tuning_a", "held_out_a") for row in questions(half)]
+    every = (*HALVES, *MORE, BROAD, SECOND_HELD_OUT, "tuning_a", "held_out_a")
+    rows = [row for half in every for row in questions(half)]
     assert len({row["id"] for row in rows}) == len({fold(row["question"]) for row in rows}) == len(rows)
 
 
@@ -118,6 +120,19 @@ def test_broad_development_set_asks_about_every_family_often() -> None:
     assert min(asked.values()) >= 10
     assert sum(not row["answerable"] for row in rows) >= 25
     assert {row["image_label"] for row in rows} - {None} <= LABELS
+
+
+def test_second_held_out_part_measures_every_family_alike() -> None:
+    rows = questions(SECOND_HELD_OUT)
+    families = {document.parent.name for document in (DEMO / "knowledge").glob("*/incidents.jsonl")}
+    for asked, times in (
+        ([row for row in rows if row["answerable"]], 9),
+        ([row for row in rows if row["image_label"] is not None], 2),
+        ([row for row in rows if not row["answerable"]], 3),
+    ):
+        assert Counter(row["id"].split("-")[0] for row in asked) == dict.fromkeys(families, times)
+    assert {row["image_label"] for row in rows} - {None} <= LABELS
+    assert all(bool(row["gold"]) == bool(row["facts"]) == row["answerable"] for row in rows)
 
 
 def test_codes_asked_about_in_unanswerable_questions_occur_nowhere() -> None:
