@@ -14,6 +14,7 @@ from edge.gateway.following import Following
 from edge.gateway.frame_route import frame_router
 from edge.gateway.frames import FrameIntake, FrameKept, FrameWindow
 from edge.gateway.knowledge import Knowledge, KnowledgeAnswers
+from edge.gateway.models import EarlyModels, Models
 from edge.gateway.reporting import Reporting
 from edge.gateway.service import GatewayService
 from edge.gateway.serving import Serving
@@ -57,7 +58,8 @@ class Gateway:
         self.knowledge = Knowledge(self._open, self._served)
         self.frames = None if self.window is None else FrameIntake(self.knowledge, self.window)
         self.synchroniser = Synchroniser(settings, identity, source=source, accept=self.knowledge.accept)
-        self.following = Following(self.knowledge, self.synchroniser)
+        self._early = EarlyModels(partial(Models, settings))
+        self.following = Following(self.knowledge, self.synchroniser, self._early.begin)
         self.parts: list[Part] = [self.following]
         said: dict[str, Callable[[], str]] = {}
 
@@ -122,12 +124,19 @@ class Gateway:
         while self._started:
             await self._started.pop().stop()
         self.knowledge.close()
+        await asyncio.to_thread(self._early.close)
         if self.window is not None:
             await asyncio.to_thread(self.window.close)
 
     def _open(self, release: OpenRelease, before: Serving | None) -> Serving:
         wrap = None if self.window is None else self.window.wrap
-        return Serving(release, self.settings, before, wrap_search=wrap, level=self._level)
+        early = None if before is not None else self._early.take()
+        try:
+            models = early if before is None else before.models
+            return Serving(release, self.settings, models, wrap_search=wrap, level=self._level)
+        finally:
+            if early is not None:
+                early.close()
 
     def _level(self) -> Level:
         return Level.NORMAL if self.routing is None else self.routing.health.level

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
@@ -20,7 +22,14 @@ log = structlog.get_logger("lineside.gateway")
 class Following:
     """A part of a gateway. `state` is what the disk said after the last look: current release, backup, incidents."""
 
-    def __init__(self, knowledge: Knowledge, synchroniser: Synchroniser) -> None:
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        synchroniser: Synchroniser,
+        load_early: Callable[[dict[str, Path]], None] = lambda models: None,
+    ) -> None:
+        """`load_early` is given the models of the release that is held, before its shards are opened."""
+        self._load_early = load_early
         self._knowledge, self._synchroniser = knowledge, synchroniser
         self._loop = SyncLoop(synchroniser, on_change=self._adopt, on_look=self._refresh)
         self._begun = datetime.now(UTC)
@@ -75,6 +84,7 @@ class Following:
 
     def _open_held(self) -> None:
         if self._synchroniser.state().current is not None:
+            self._load_early(self._synchroniser.models())
             self._adopt()
 
     def _adopt(self) -> None:

@@ -188,6 +188,13 @@ class Synchroniser:
                     self.check()
         raise NotReady(f"gateway {self.settings.gateway} holds no intact release: connect it", self.settings.poll_s)
 
+    def models(self) -> dict[str, Path]:
+        """The folder of each model of the current release, by name; none where there is no release."""
+        current = self.state().current
+        if current is None:
+            return {}
+        return {name: self._held.model_folder(current, name) for name in self._held.models(current)}
+
     def model(self, name: str) -> Path:
         """The folder of a model of the current release.
 
