@@ -26,7 +26,8 @@ class EffortChooser:
     """Chooses points of one index's curve.
 
     The curve's milliseconds are of the machine that built the index; a running mean of the ratio of times seen here to
-    those scales them, so that a budget holds on this machine under its present load (cold caches included).
+    those scales them, so that a budget holds on this machine under its present load (cold caches included). The mean is
+    of logarithms: one search that waited for the disk is not to make the next fifty look less far.
     """
 
     def __init__(self, curve: EffortCurve, fixed: int | None = None) -> None:
@@ -46,5 +47,5 @@ class EffortChooser:
 
     def observe(self, point: EffortPoint, ms: float) -> None:
         """Learns from a search that took `ms`. Races between threads lose an observation at most."""
-        if point.ms > 0:
-            self.slowdown += _SMOOTHING * (ms / point.ms - self.slowdown)
+        if point.ms > 0 and ms > 0:
+            self.slowdown *= (ms / point.ms / self.slowdown) ** _SMOOTHING

@@ -56,6 +56,15 @@ def test_a_slower_machine_than_the_builder_lowers_the_effort() -> None:
     assert chooser.choose(1.0).effort < before.effort
 
 
+def test_one_search_that_waited_for_the_disk_lowers_it_for_few_others() -> None:
+    chooser = EffortChooser(CURVE)
+    before = chooser.choose(2.0)
+    chooser.observe(before, 300 * before.ms)
+    for _ in range(10):
+        chooser.observe(before, before.ms)
+    assert chooser.choose(2.0) == before
+
+
 @pytest.fixture(scope="module")
 def mixed() -> tuple[DenseField, np.ndarray]:
     """A flat part of 500 rows, then an approximate one of 6 000 rows of which every tenth has no vector."""
