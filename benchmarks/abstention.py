@@ -3,9 +3,9 @@
     python -m benchmarks.abstention [--home DIR] [--json]
 
 The sets: text questions of the demo's tuning, development and validation sets, and `abstention_questions.jsonl`,
-written for this purpose and used for nothing else. It prints, for several bars on `Signals.answerability`, how many
-answerable questions are refused and how many unanswerable ones are; what the whole decision
-(`lineside.answering.abstain.decide`) makes of them; and, as a check on the coefficients in
+written for this purpose. All but the validation set were fitted to (`benchmarks.answerability`). It prints, for
+several bars on `Signals.answerability`, how many answerable questions are refused and how many unanswerable ones are;
+what the whole decision (`lineside.answering.abstain.decide`) makes of them; and, as a check on the coefficients in
 `lineside.search.answerability`, what a logistic regression fitted on these questions themselves reaches when each is
 judged by a fit to the others (leave-one-out).
 """
@@ -27,7 +27,6 @@ from lineside.evaluation import read_questions
 from lineside.local import lineside_home
 from lineside.releases import Catalogue
 from lineside.search import ReleaseIndex, SearchQuery
-from lineside.search.question import content_terms
 
 Floats = NDArray[np.float64]
 
@@ -52,14 +51,9 @@ def judge(index: ReleaseIndex, encoder: QuestionEncoder, question: str, family: 
     text, _ = encoder.encode([question])
     result = index.search(SearchQuery(question, text_vector=text[0], family=family))
     signals, refusal = result.signals, decide(result, question)
-    features = (
-        signals.dense,
-        signals.coverage,
-        max((s.score for s in result.sentences), default=0.0),
-        len(signals.unknown_terms) / max(len(content_terms(question)), 1),
-        float(bool(signals.missing_identifiers)),
-    )
-    return Judged(answerable, features, signals.answerability, refusal.cause if refusal else None)
+    if signals.features is None:
+        raise ValueError("the search estimated nothing: ask with `for_answer`")
+    return Judged(answerable, signals.features.row(), signals.answerability, refusal.cause if refusal else None)
 
 
 def fit(features: Floats, answerable: Floats, ridge: float = 0.05, steps: int = 60) -> Floats:

@@ -2,9 +2,15 @@
 
     python -m benchmarks.answerability --release STORE QUESTIONS.jsonl... --beir FOLDER...
 
-Answerable are a set's questions on its own knowledge. Unanswerable are questions marked so, every set's questions on
-the other sets' knowledge, and, as hard negatives that weigh less, on their own knowledge without the documents that
-hold the answer. Prints the weights of `lineside/search/answerability.py` and how well they separate. Text only.
+Answerable are a set's questions on its own knowledge, and on the family alone that holds the answer, as a gateway may
+hold it. Unanswerable are questions marked so, every set's questions on the other sets' knowledge, and every question
+on its own knowledge without the family that answers it: these are the hard ones, and some few of them another family
+answers. Prints the weights of `lineside/search/answerability.py`, how the weights in use and the whole decision
+separate, and what a fit to the other families' questions reaches for questions that it has not seen. Text only. How
+the weights in use were fitted:
+
+    python -m benchmarks.answerability --beir ../shared/data/s10_manual --release .lineside/store \\
+        demo/questions/{tuning_a,tuning_b,development,development_b}.jsonl benchmarks/abstention_questions.jsonl
 """
 
 from __future__ import annotations
@@ -22,85 +28,88 @@ import numpy as np
 from index_builder.evaluation.beir import read_judged_set
 from index_builder.evaluation.corpus_shard import encode_texts, write_corpus
 from index_builder.evaluation.vector_cache import VectorCache
-from lineside.analysis import terms
+from lineside.answering.abstain import decide
+from lineside.answering.attributes import unstated
 from lineside.encoders import Runtime, TextEncoder, load_text_encoder
 from lineside.releases import Catalogue
-from lineside.schema import Filters
-from lineside.search import ReleaseIndex, SearchQuery, SearchResult
-from lineside.search.answerability import AnswerabilityFeatures, answerability
+from lineside.search import ReleaseIndex, SearchQuery, SearchSettings
+from lineside.search.answerability import FEATURES, AnswerabilityFeatures, answerability
+from lineside.shards import Shard
 
-FEATURES = ("dense", "coverage", "sentence", "unknown_share", "missing_identifier")
-_HARD_WEIGHT = 0.25  # another document may answer as well
-_RIDGE = 0.05
+_WEIGHTS = {"own": 1.0, "own family only": 0.5, "unanswerable": 1.0, "family left out": 0.5, "elsewhere": 0.25}
+_RIDGE = 5.0  # of 0.3 to 10, together with these weights, what refused least in cross-validation
+_TARGETS = (0.01, 0.02, 0.03)
+_FOLDS_MIN = 6
 
 
 @dataclass(frozen=True)
 class Question:
-    """`gold`: parts of the sources of the documents that answer it; empty when nothing does."""
+    """`families`: those that hold its answers, where known; `group`: questions that are never split by a fold."""
 
     text: str
-    family: str | None
-    gold: tuple[str, ...]
+    answerable: bool
+    families: frozenset[str]
+    group: str
     vector: np.ndarray
 
 
 @dataclass(frozen=True)
+class Knowledge:
+    """What is searched and asked; `without` and `only`: the same without one family, and that family alone."""
+
+    index: ReleaseIndex
+    questions: Sequence[Question]
+    without: Mapping[str, ReleaseIndex]
+    only: Mapping[str, ReleaseIndex]
+
+
+@dataclass(frozen=True)
 class Example:
-    """What one search said, whether an answer was there, and how much the example counts."""
+    """What one search said, whether an answer was there, and whether the whole decision refuses to answer.
+
+    `settled`: an attribute that no passage states decides, whatever the estimate: nothing to fit.
+    """
 
     kind: str
+    group: str
     features: AnswerabilityFeatures
     answerable: bool
-    weight: float
-
-    def row(self) -> list[float]:
-        f = self.features
-        return [f.dense, f.coverage, f.sentence, f.unknown_share, float(f.missing_identifiers > 0)]
+    refused: bool
+    settled: bool
 
 
-def features(question: str, result: SearchResult) -> AnswerabilityFeatures:
-    """The features that the search itself used."""
-    signals = result.signals
-    return AnswerabilityFeatures(
-        dense=signals.dense,
-        coverage=signals.coverage,
-        sentence=max((s.score for s in result.sentences), default=0.0),
-        unknown_share=len(signals.unknown_terms) / max(len(set(terms(question))), 1),
-        missing_identifiers=len(signals.missing_identifiers),
-    )
-
-
-def examples(knowledge: Mapping[str, tuple[ReleaseIndex, Sequence[Question]]]) -> list[Example]:
-    """Every question on every knowledge."""
+def examples(knowledge: Mapping[str, Knowledge]) -> list[Example]:
+    """Every question on every knowledge, and on parts of its own."""
     found = []
-    for name, (index, _) in knowledge.items():
-        sources = {d: index.document(d).source for d in dict.fromkeys(d for _, d in index.passages())}
-        for home, (_, questions) in knowledge.items():
-            for q in questions:
-                if home != name:
-                    found.append(_example("elsewhere", index, q, Filters(), None, False, 1.0))
-                    continue
-                kind = "own" if q.gold else "unanswerable"
-                found.append(_example(kind, index, q, Filters(), q.family, bool(q.gold), 1.0))
-                others = tuple(d for d, source in sources.items() if not any(g in source for g in q.gold))
-                if q.gold and 0 < len(others) <= 100:
-                    without = Filters(document_ids=others)
-                    found.append(_example("gold removed", index, q, without, q.family, False, _HARD_WEIGHT))
+    for name, asked in knowledge.items():
+        for home, other in knowledge.items():
+            if home != name:
+                found += [_example("elsewhere", asked.index, q, False) for q in other.questions]
+        for q in asked.questions:
+            found.append(_example("own" if q.answerable else "unanswerable", asked.index, q, q.answerable))
+            if len(q.families) == 1 and q.families <= asked.without.keys():
+                (family,) = q.families
+                found.append(_example("family left out", asked.without[family], q, False))
+                found.append(_example("own family only", asked.only[family], q, True))
     return found
 
 
-def _example(
-    kind: str, index: ReleaseIndex, q: Question, filters: Filters, family: str | None, answerable: bool, weight: float
-) -> Example:
-    result = index.search(SearchQuery(q.text, text_vector=q.vector, family=family, filters=filters))
-    return Example(kind, features(q.text, result), answerable, weight)
+def _example(kind: str, index: ReleaseIndex, q: Question, answerable: bool) -> Example:
+    result = index.search(SearchQuery(q.text, text_vector=q.vector))
+    if result.signals.features is None:
+        raise ValueError("the search estimated nothing: ask with `for_answer`")
+    settled = unstated(q.text, (e.text for e in result.evidence if e.kind == "passage")) is not None
+    refused = decide(result, q.text) is not None
+    return Example(kind, q.group, result.signals.features, answerable, refused, settled)
 
 
 def fit(found: Sequence[Example]) -> np.ndarray:
-    """Logistic regression by Newton's method with a small ridge; classes weigh the same. Bias last."""
-    x = np.array([[*e.row(), 1.0] for e in found])
+    """Logistic regression by Newton's method, ridge on standardised features; classes weigh the same. Bias last."""
+    rows = np.array([e.features.row() for e in found])
+    mean, deviation = rows.mean(0), rows.std(0) + 1e-9
+    x = np.c_[(rows - mean) / deviation, np.ones(len(rows))]
     y = np.array([e.answerable for e in found], float)
-    weight = np.array([e.weight for e in found])
+    weight = np.array([_WEIGHTS[e.kind] for e in found])
     weight /= np.where(y == 1, weight[y == 1].sum(), weight[y == 0].sum())
     weight *= len(found) / 2
     ridge = np.diag([*[_RIDGE] * len(FEATURES), 0.0])
@@ -113,33 +122,71 @@ def fit(found: Sequence[Example]) -> np.ndarray:
         beta += step
         if np.abs(step).max() < 1e-8:
             break
-    return beta
+    slopes = beta[:-1] / deviation
+    return np.append(slopes, beta[-1] - slopes @ mean)
+
+
+def estimates(beta: np.ndarray, found: Sequence[Example]) -> np.ndarray:
+    """Probabilities of answers (n,) by other weights than those in use."""
+    return 1 / (1 + np.exp(-(np.array([e.features.row() for e in found]) @ beta[:-1] + beta[-1])))
+
+
+def unseen(found: Sequence[Example], target: float) -> np.ndarray:
+    """Which examples (n,) are refused by weights and a bar that other groups' questions gave.
+
+    The bar is where `target` of those that have an answer are refused.
+    """
+    refused = np.zeros(len(found), bool)
+    for group in {e.group for e in found}:
+        held = np.array([e.group == group for e in found])
+        others = [e for e in found if e.group != group and not e.settled]
+        beta = fit(others)
+        bar = np.quantile(estimates(beta, [e for e in others if e.answerable]), target)
+        refused[held] = estimates(beta, [e for e in found if e.group == group]) < bar
+    return refused | np.array([e.settled for e in found])
 
 
 def report(found: Sequence[Example]) -> Iterable[str]:
-    """Lines: fitted weights, then how the present weights separate, by kind of example and by bar."""
-    yield "fitted: " + ", ".join(f"{n} {w:.2f}" for n, w in zip((*FEATURES, "bias"), fit(found), strict=True))
-    kinds = list(dict.fromkeys(e.kind for e in found))
-    scores = {k: np.array([answerability(e.features) for e in found if e.kind == k]) for k in kinds}
-    own = scores["own"]
-    yield f"{'share at or above':<20}{'count':>7}" + "".join(f"{bar:8.2f}" for bar in _BARS) + f"{'AUC':>8}"
-    for kind, values in scores.items():
-        auc = (own[:, None] > values[None, :]).mean() + 0.5 * (own[:, None] == values[None, :]).mean()
-        shares = "".join(f"{(values >= bar).mean():8.3f}" for bar in _BARS)
-        yield f"{kind:<20}{len(values):7}{shares}" + ("" if kind == "own" else f"{auc:8.3f}")
+    """Lines: fitted weights, what the present ones refuse by kind of example and bar, and the cross-validation."""
+    beta = fit([e for e in found if not e.settled])
+    yield "fitted: " + ", ".join(f"{n} {w:.2f}" for n, w in zip((*FEATURES, "bias"), beta, strict=True))
+    scores = np.array([answerability(e.features) for e in found])
+    settled = np.array([e.settled for e in found])
+    columns = {"decision": np.array([e.refused for e in found])}
+    columns |= {f"< {bar:.2f}": settled | (scores < bar) for bar in _BARS}
+    columns |= {f"cv {target:.0%}": unseen(found, target) for target in _TARGETS}
+    yield f"{'refused':<17}{'count':>6}" + "".join(f"{name:>9}" for name in columns)
+    for kind in dict.fromkeys(e.kind for e in found):
+        chosen = np.array([e.kind == kind for e in found])
+        yield f"{kind:<17}{chosen.sum():6}" + "".join(f"{refused[chosen].mean():9.1%}" for refused in columns.values())
 
 
-_BARS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_BARS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
-def _demo_questions(paths: Iterable[Path], encoder: TextEncoder) -> list[Question]:
+def _release(store: Path, paths: Iterable[Path], encoder: TextEncoder) -> Knowledge:
+    catalogue = Catalogue(store)
+    release = catalogue.current()
+    shards = [Shard.open(path) for path in catalogue.paths(release)]
     records = [json.loads(line) for path in paths for line in path.read_text().splitlines() if line.strip()]
     records = [r for r in records if r.get("image_label") is None]
     vectors = encoder.encode([r["question"] for r in records])
-    return [
-        Question(r["question"], r["family"], tuple(Path(g["document"]).stem for g in r["gold"]), vector)
-        for r, vector in zip(records, vectors, strict=True)
-    ]
+    questions = []
+    for number, (r, vector) in enumerate(zip(records, vectors, strict=True)):
+        families = frozenset(g["document"].split("/")[0] for g in r.get("gold", ()))
+        group = r["id"].split("-")[0] if "id" in r else f"{store}-{number % _FOLDS_MIN}"
+        questions.append(Question(r["question"], r["answerable"], families, group, vector))
+    parts = {shard.family for shard in shards} if len({shard.family for shard in shards}) > 1 else set()
+
+    def searched(keep: Iterable[Shard]) -> ReleaseIndex:
+        return ReleaseIndex(list(keep), release.number, SearchSettings())
+
+    return Knowledge(
+        searched(shards),
+        questions,
+        {f: searched(s for s in shards if s.family != f) for f in parts},
+        {f: searched(s for s in shards if s.family == f) for f in parts},
+    )
 
 
 def main() -> None:
@@ -150,13 +197,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=home / "models" / "minilm")
     options = parser.parse_args()
     encoder = load_text_encoder(options.model, runtime=Runtime(threads=1))
-    knowledge: dict[str, tuple[ReleaseIndex, Sequence[Question]]] = {}
+    knowledge: dict[str, Knowledge] = {}
     with tempfile.TemporaryDirectory() as folder:
         for store, *paths in options.release:
-            catalogue = Catalogue(store)
-            release = catalogue.current()
-            index = ReleaseIndex.open(catalogue.paths(release), release.number)
-            knowledge[str(store)] = index, _demo_questions(paths, encoder)
+            knowledge[str(store)] = _release(store, paths, encoder)
         for beir in options.beir:
             judged = read_judged_set(beir)
             with VectorCache(home / "cache" / "evaluation", encoder.fingerprint, encoder.dimension) as cache:
@@ -164,10 +208,10 @@ def main() -> None:
                 asked = [query.text for query in judged.queries.values()]
                 vectors = encode_texts(asked, encoder, cache)
             questions = [
-                Question(text, None, tuple(judged.grades[name]), vector)
-                for name, text, vector in zip(judged.queries, asked, vectors, strict=True)
+                Question(text, True, frozenset(), f"{judged.name}-{number % _FOLDS_MIN}", vector)
+                for number, (text, vector) in enumerate(zip(asked, vectors, strict=True))
             ]
-            knowledge[judged.name] = ReleaseIndex.open([shard.ref.path], 1), questions
+            knowledge[judged.name] = Knowledge(ReleaseIndex.open([shard.ref.path], 1), questions, {}, {})
         found = examples(knowledge)
     print("\n".join(report(found)))
 

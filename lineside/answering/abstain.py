@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Literal
 
-from lineside.analysis import STOP_WORDS, fold, stem
+from lineside.analysis import fold
 from lineside.answering.attributes import unstated
 from lineside.answering.claims import state
 from lineside.answering.quantities import QUANTITY
@@ -24,10 +23,9 @@ class AbstainSettings:
     """Bars on `Signals.answerability`, a calibrated probability.
 
     Below `bar` the answer abstains. Between `bar` and `sure_bar` it abstains when a second sign speaks against an
-    answer: no sentence states a quantity of the kind asked for, the very thing asked for is never mentioned, or one of
-    several identifiers is unknown. An image
-    that is recognised (`image_share` of the votes at least) lowers both bars by `image_relief`, since the question's
-    words then carry only part of the question; a question that points at it ("what is this?") is always tried.
+    answer: no sentence states a quantity of the kind asked for, or one of several identifiers is unknown. An image that
+    is recognised (`image_share` of the votes at least) lowers both bars by `image_relief`, since the question's words
+    then carry only part of the question; a question that points at it ("what is this?") is always tried.
     """
 
     bar: float = 0.24
@@ -71,11 +69,6 @@ def decide(result: SearchResult, question: str, settings: AbstainSettings = Abst
         return _abstention(
             "quantity_not_stated", f"no passage found states a value of this kind ({asked})", result, signals
         )
-    unheard = [t for t in signals.unknown_terms if t.isalpha()]
-    thing = _unheard_thing(question, unheard)
-    if unsure and not carried and thing is not None:
-        reason = f"what is asked for, {thing}, does not occur in the searched knowledge"
-        return _abstention("nothing_relevant", reason, result, signals)
     return None
 
 
@@ -97,24 +90,6 @@ def states_quantity(result: SearchResult, kind: QuestionKind) -> bool:
         ):
             return True
     return False
-
-
-# "Which PLC controls ...", "what kind of resin ...": what is asked for is among the next words; of "what is the
-# efficiency of ..." it stands before the preposition.
-_ASKED_FOR = re.compile(
-    r"\bwhat (?:is|are|was|were) (?:the|an?)((?: [^\W\d_]+){1,4}?) (?:of|for|in|on|at|behind|under|between)\b"
-    r"|\b(?:which|what|how many)(?: (?:kinds?|types?|sorts?) of)?((?: [^\W\d_]+){1,3})",
-    re.IGNORECASE,
-)
-
-
-def _unheard_thing(question: str, unheard: Sequence[str]) -> str | None:
-    """The stem of the thing asked for, where the knowledge never mentions it."""
-    asked: set[str] = set()
-    for described, named in _ASKED_FOR.findall(question):
-        words = list(takewhile(lambda word: word not in STOP_WORDS, fold(named).split()))
-        asked.update(stem(word) for word in [*words, *fold(described).split()[-2:]])
-    return next((term for term in unheard if term in asked), None)
 
 
 def _is_quantity(identifier: str) -> bool:

@@ -11,34 +11,54 @@ class AnswerabilityFeatures:
     """What the estimate is made from.
 
     `dense`: best cosine of a passage. `coverage`: share of the question's idf mass in the best passage. `sentence`:
-    best score of a sentence. `unknown_share`: share of the question's distinct terms that occur nowhere.
-    `missing_identifiers`: how many identifiers of the question no retrieved passage holds; one or more count alike.
+    best score of a sentence. `missing_identifiers`: how many identifiers of the question no retrieved passage holds;
+    one or more count alike. `stands_out`: how far the best cosine of the best passages is above the mean of the others;
+    where a question meets nothing but its general subject, all are equally near. `agreement`: mean cosine of the best
+    passage to the next ones, which drift apart where each shares something else with the question. `unmet_thing`: the
+    thing asked for by name is in none of the best passages. `unmet_neighbours`: share of the pairs of words side by
+    side in the question, by idf, that no sentence of the best passages holds both of ("burst pressure").
     """
 
     dense: float
     coverage: float
     sentence: float
-    unknown_share: float
     missing_identifiers: int
+    stands_out: float
+    agreement: float
+    unmet_thing: bool
+    unmet_neighbours: float
+
+    def row(self) -> tuple[float, ...]:
+        """The values in the order of `FEATURES`."""
+        return (
+            self.dense,
+            self.coverage,
+            self.sentence,
+            float(self.missing_identifiers > 0),
+            self.stands_out,
+            self.agreement,
+            float(self.unmet_thing),
+            self.unmet_neighbours,
+        )
 
 
-# Logistic regression; benchmarks/answerability.py prints how it was fitted and how well it separates.
-_BIAS = -8.4
-_DENSE = 11.8
-_COVERAGE = 1.2
-_SENTENCE = 6.3
-_UNKNOWN_SHARE = -2.7
-_MISSING_IDENTIFIER = -5.4
+FEATURES = (
+    "dense",
+    "coverage",
+    "sentence",
+    "missing_identifier",
+    "stands_out",
+    "agreement",
+    "unmet_thing",
+    "unmet_neighbours",
+)
+
+# Logistic regression; benchmarks/answerability.py fits it and prints how well it separates (docs/adr/0005).
+_BIAS = -10.6
+_WEIGHTS = (9.0, 1.9, 5.9, -4.0, 10.4, 3.5, -1.3, -1.0)
 
 
 def answerability(features: AnswerabilityFeatures) -> float:
-    """Probability in [0, 1]."""
-    logit = (
-        _BIAS
-        + _DENSE * features.dense
-        + _COVERAGE * features.coverage
-        + _SENTENCE * features.sentence
-        + _UNKNOWN_SHARE * features.unknown_share
-        + _MISSING_IDENTIFIER * (features.missing_identifiers > 0)
-    )
+    """Probability in [0, 1], where as many questions have an answer as have none."""
+    logit = _BIAS + sum(weight * value for weight, value in zip(_WEIGHTS, features.row(), strict=True))
     return 1 / (1 + math.exp(-logit))

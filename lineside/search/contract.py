@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineside.schema import Evidence, Filters, LabelVote
+from lineside.search.answerability import AnswerabilityFeatures
 from lineside.search.effort import EffortUsed
 
 Vector = NDArray[np.float32]
@@ -62,7 +63,8 @@ class Signals:
     `dense`: best cosine of the question to a passage. `coverage`: share of the question's idf mass (over the release)
     found in the best-covering passage. `unknown_terms`: content terms of the question that occur nowhere in the
     searched knowledge. `missing_identifiers`: identifiers in the question that no retrieved passage contains.
-    `answerability` in [0, 1]: the calibrated combination; below the bar the answer abstains.
+    `answerability` in [0, 1]: the calibrated combination; below the bar the answer abstains. `features`: what it was
+    estimated from, to calibrate it; None where nothing was estimated.
     """
 
     dense: float
@@ -70,6 +72,7 @@ class Signals:
     unknown_terms: tuple[str, ...]
     missing_identifiers: tuple[str, ...]
     answerability: float
+    features: AnswerabilityFeatures | None = None
 
 
 @dataclass(frozen=True, slots=True)

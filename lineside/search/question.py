@@ -6,8 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 
-from lineside.analysis import identifier_parts, referenced_numbers, stem, terms, terms_beside_identifiers
+from lineside.analysis import (
+    STOP_WORDS,
+    fold,
+    identifier_parts,
+    referenced_numbers,
+    stem,
+    terms,
+    terms_beside_identifiers,
+)
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.settings import LexicalSettings
 
@@ -65,6 +74,37 @@ def asking_part(text: str) -> str:
     return _TOLD.sub(" ", text).strip() if text.rstrip().endswith("?") else text
 
 
+# "Which PLC controls ...", "what kind of resin ...": what is asked for is among the next words; of "what is the
+# efficiency of ..." it stands before the preposition.
+_ASKED_FOR = re.compile(
+    r"\bwhat (?:is|are|was|were) (?:the|an?)((?: [^\W\d_]+){1,4}?) (?:of|for|in|on|at|behind|under|between)\b"
+    r"|\b(?:which|what|how many)(?: (?:kinds?|types?|sorts?) of)?((?: [^\W\d_]+){1,3})",
+    re.IGNORECASE,
+)
+
+
+def asked_things(text: str) -> frozenset[str]:
+    """Terms of the thing that a question asks for by name; empty where it names none ("How tight ...?")."""
+    asked: set[str] = set()
+    for described, named in _ASKED_FOR.findall(text):
+        words = takewhile(lambda word: word not in STOP_WORDS, fold(named).split())
+        asked.update(stem(word) for word in (*words, *fold(described).split()[-2:]))
+    return frozenset(asked)
+
+
+_WORD_OR_BREAK = re.compile(r"[^\W_]+|[?.,;:!]")
+
+
+def neighbours(text: str) -> list[tuple[str, str]]:
+    """Terms of words that stand side by side: of "burst pressure of the oil tank" burst and pressure, oil and tank.
+
+    Many are compounds, which a text that answers the question is likely to name in one sentence.
+    """
+    words = _WORD_OR_BREAK.findall(fold(text))
+    pairs = ((a, b) for a, b in pairwise(words) if a not in STOP_WORDS and b not in STOP_WORDS)
+    return [(stem(a), stem(b)) for a, b in pairs if a[0].isalnum() and b[0].isalnum() and stem(a) != stem(b)]
+
+
 def _content(distinct: Iterable[str]) -> list[str]:
     found = list(distinct)
     return [term for term in found if term not in _FRAME] or found
@@ -80,7 +120,9 @@ class QuestionTerms:
     `unknown_mass`: the idf that terms seen nowhere would have, summed over them. `identifier_mass`: idf of all
     identifiers, unknown ones included. `missing_identifiers`: unknown identifiers, without their mark.
     `identifier_share`: share of the known identifiers in the idf of what is known, their letters and digits left out: 1
-    for "What does M104 do?".
+    for "What does M104 do?". `asked`: ids of content terms of the thing asked for; -1 for an unknown one. `neighbours`:
+    ids of content terms that stand side by side, unknown ones left out, each pair with the lesser idf of both;
+    `neighbour_mass`: the sum of these, pairs with unknown terms included.
     """
 
     weights: dict[int, float]
@@ -92,6 +134,9 @@ class QuestionTerms:
     unknown: tuple[str, ...]
     missing_identifiers: tuple[str, ...]
     identifier_share: float = 0.0
+    asked: frozenset[int] = frozenset()
+    neighbours: tuple[tuple[int, int, float], ...] = ()
+    neighbour_mass: float = 0.0
 
 
 def question_terms(
@@ -114,6 +159,7 @@ def question_terms(
     unknown: list[str] = []
     missing: list[str] = []
     total = 0.0
+    known_as: dict[str, tuple[int, float]] = {}  # content term -> its id, -1 for none, and idf
     for term, count in counts.items():
         term_id = index.term_ids.get(term)
         is_identifier = term.startswith("#") or term in references
@@ -122,6 +168,7 @@ def question_terms(
                 continue
             unknown.append(term.removeprefix("#"))
             total += index.unseen_idf
+            known_as[term] = -1, index.unseen_idf
             if term.startswith("#"):
                 missing.append(term.removeprefix("#"))
             continue
@@ -133,12 +180,18 @@ def question_terms(
         if term not in content:
             continue
         idf[term_id] = term_idf
+        known_as[term] = term_id, term_idf
         total += term_idf
         if is_identifier:
             identifiers[term_id] = term_idf
     beside = terms_beside_identifiers(text) if identifiers else set()
     words = sum(value for t, value in idf.items() if t not in identifiers and index.terms[t] in beside)
     known = sum(identifiers.values())
+    beside_each_other = [
+        (known_as[a][0], known_as[b][0], min(known_as[a][1], known_as[b][1]))
+        for a, b in neighbours(text)
+        if a in known_as and b in known_as
+    ]
     for term, weight in (*_context_weights(context, index, settings), *_caption_weights(captions)):
         term_id = index.term_ids.get(term)
         if term_id is not None:
@@ -153,6 +206,9 @@ def question_terms(
         unknown=tuple(unknown),
         missing_identifiers=tuple(missing),
         identifier_share=known / (known + words) if known else 0.0,
+        asked=frozenset(known_as[term][0] for term in asked_things(text) if term in known_as),
+        neighbours=tuple(pair for pair in beside_each_other if min(pair[:2]) >= 0),
+        neighbour_mass=sum(mass for _, _, mass in beside_each_other),
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lineside.schema import Evidence, LabelVote
 from lineside.search.answerability import AnswerabilityFeatures, answerability
 from lineside.search.collapse import collapse
-from lineside.search.contract import Reranker, ScoredSentence, SearchQuery, SearchResult, Signals
+from lineside.search.contract import Reranker, ScoredSentence, SearchQuery, SearchResult, Signals, Vector
 from lineside.search.dense_field import DenseScan
 from lineside.search.effort import EffortUsed
 from lineside.search.filters import Scope
@@ -19,10 +19,14 @@ from lineside.search.image_ranking import rank_images
 from lineside.search.passage_ranking import Evidenced, Ranking, rank_passages, reranked
 from lineside.search.question import asks_about_event, question_terms
 from lineside.search.release_rows import ReleaseRows
-from lineside.search.sentence_scores import question_weights, score_sentences
+from lineside.search.sentence_scores import held_together, question_weights, score_sentences
 from lineside.search.settings import SearchSettings
 
 Votes = list[tuple[LabelVote, list[int]]]
+
+_BEST = 8
+_AGREEING = 5
+"""Best passages that are looked at for how far the best stands out, and for how far they are about one thing."""
 
 _NO_SIGNALS = Signals(dense=0.0, coverage=0.0, unknown_terms=(), missing_identifiers=(), answerability=0.0)
 
@@ -40,6 +44,18 @@ class Scans:
         """What the searches of approximate indexes spent so far."""
         distinct = {id(s): s for s in (self.text, self.joint, self.joint_text, self.image) if s is not None}
         return tuple(used for scan in distinct.values() for used in scan.used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The best distinct passages, the same number whatever the caller wants: what tells of the whole result.
+
+    Rows, their cosines to the question (m,) (0 without a vector), and those of the best one to the others (m - 1,).
+    """
+
+    rows: tuple[int, ...] = ()
+    cosines: Vector = field(default_factory=lambda: np.empty(0, np.float32))
+    agreement: Vector = field(default_factory=lambda: np.empty(0, np.float32))
 
 
 class QuestionSearch:
@@ -74,6 +90,7 @@ class QuestionSearch:
             images.pointing_weight,
         )
         self.lexical = release.lexical.scores(self.terms.weights.items(), scope.span)
+        self.best = _Best()
 
     def result(self, dense_ms: float) -> SearchResult:
         begun = time.perf_counter()
@@ -123,11 +140,13 @@ class QuestionSearch:
             texts = [release.template(int(row)).text for row in ranking.rows[: self.settings.rerank.candidates]]
             ranking = reranked(ranking, self.reranker.score(self.query.text, texts), self.settings.rerank.weight)
         head = ranking.rows[: 2 * self.query.k + 8]
-        settings = self.settings.collapse
-        kept = collapse(
-            head, release.text.vectors(head), release.hashes[head], self.query.k, settings.cosine, self._same_words
-        )
-        return self._evidence(ranking, kept, first=1)
+        settings, vectors = self.settings.collapse, release.text.vectors(head)
+        limit = max(self.query.k, _BEST)
+        kept = collapse(head, vectors, release.hashes[head], limit, settings.cosine, self._same_words)
+        places = [place for place, _ in kept[:_BEST]]
+        cosines = ranking.scores["dense"][places] if "dense" in ranking.scores else np.zeros(len(places), np.float32)
+        self.best = _Best(tuple(head[places].tolist()), cosines, vectors[places[1:_AGREEING]] @ vectors[places[0]])
+        return self._evidence(ranking, kept[: self.query.k], first=1)
 
     def _in_words(self, vote: LabelVote, rows: Sequence[int]) -> list[tuple[str, float]]:
         """A label's words, and the captions of its frames, which share the weight: what most of them say counts."""
@@ -215,8 +234,11 @@ class QuestionSearch:
             dense=max(scores, default=0.0),
             coverage=coverage,
             sentence=max((s.score for s in sentences), default=0.0),
-            unknown_share=len(terms.unknown) / max(len(terms.unknown) + len(terms.idf), 1),
             missing_identifiers=len(missing),
+            stands_out=_stands_out(self.best.cosines),
+            agreement=float(self.best.agreement.mean()) if len(self.best.agreement) else 1.0,
+            unmet_thing=self._unmet_thing(),
+            unmet_neighbours=self._unmet_neighbours(),
         )
         return Signals(
             dense=features.dense,
@@ -224,4 +246,29 @@ class QuestionSearch:
             unknown_terms=terms.unknown,
             missing_identifiers=missing,
             answerability=answerability(features) if passages else 0.0,
+            features=features,
         )
+
+    def _unmet_thing(self) -> bool:
+        """Whether part of the thing asked for is in none of the best passages."""
+        if not self.terms.asked:
+            return False
+        held = set(np.concatenate([self.release.lexical.row_terms(row) for row in self.best.rows]).tolist())
+        return not self.terms.asked <= held
+
+    def _unmet_neighbours(self) -> float:
+        """Share of the question's pairs of neighbouring words that no sentence of the best passages holds."""
+        release, mass = self.release, self.terms.neighbour_mass
+        if not mass:
+            return 0.0
+        places = [(release.shard_of(row), row) for row in self.best.rows[: self.settings.sentences.passages]]
+        spans = [(release.sentences[shard], row - release.starts[shard]) for shard, row in places]
+        together = held_together(spans, [(a, b) for a, b, _ in self.terms.neighbours])
+        met = sum(weight for (_, _, weight), held in zip(self.terms.neighbours, together, strict=True) if held)
+        return 1 - met / mass
+
+
+def _stands_out(cosines: Vector) -> float:
+    """How far the greatest is above the mean of the others; 0 where there are none."""
+    top = int(cosines.argmax()) if len(cosines) else 0
+    return float(cosines[top] - np.delete(cosines, top).mean()) if len(cosines) > 1 else 0.0

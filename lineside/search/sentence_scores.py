@@ -93,3 +93,18 @@ def score_sentences(
         coverage.tolist(),
     )
     return [ScoredSentence(*values) for values in zip(evidence, *columns, strict=True)]
+
+
+def held_together(passages: Sequence[tuple[ShardSentences, int]], pairs: Sequence[tuple[int, int]]) -> list[bool]:
+    """For each pair of terms, whether a sentence of the passages, given as (sentences of its shard, row), has both."""
+    if not pairs:
+        return []
+    wanted = {term for pair in pairs for term in pair}
+    holding: dict[int, set[tuple[int, int]]] = {term: set() for term in wanted}
+    for number, (sentences, row) in enumerate(passages):
+        first, last = sentences.span(row)
+        ends = sentences.term_indptr[first + 1 : last + 1] - sentences.term_indptr[first]
+        for position, term in enumerate(sentences.terms(first, last).tolist()):
+            if term in wanted:
+                holding[term].add((number, int(np.searchsorted(ends, position, side="right"))))
+    return [not holding[a].isdisjoint(holding[b]) for a, b in pairs]

@@ -63,17 +63,6 @@ def test_a_quantity_that_no_passage_states_is_refused_when_in_doubt() -> None:
     assert refusal.cause == "quantity_not_stated"
 
 
-def test_a_thing_that_is_never_mentioned_is_refused_when_in_doubt() -> None:
-    question = "Which PLC controls the pump?"
-    doubtful = search_result(question, *EVIDENCE, answerability=0.4, unknown_terms=("plc",))
-    refusal = decide(doubtful, question)
-    assert refusal is not None
-    assert "plc" in refusal.reason
-    assert decide(search_result(question, *EVIDENCE, answerability=0.8, unknown_terms=("plc",)), question) is None
-    other = "Which valve belongs to the pump of the plc?"
-    assert decide(search_result(other, *EVIDENCE, answerability=0.4, unknown_terms=("plc",)), other) is None
-
-
 def test_no_evidence_is_refused() -> None:
     refusal = decide(search_result("Why?"), "Why?")
     assert refusal is not None
@@ -85,17 +74,6 @@ def test_a_price_that_no_passage_names_is_refused_however_close_the_passages_are
     refusal = decide(search_result(question, *EVIDENCE, answerability=0.95), question)
     assert refusal is not None
     assert refusal.cause == "attribute_not_stated"
-
-
-def test_an_unknown_property_is_refused_when_in_doubt_and_an_unknown_manner_of_asking_is_not() -> None:
-    for question, unknown, refused in (
-        ("What is the efficiency of the pump?", "effici", True),
-        ("What is the absolute maximum of the pressure?", "absolut", True),
-        ("How much oil is in the gearbox, and what is the absolute maximum?", "absolut", False),
-        ("After which running time or tonnage is the oil changed every 500 hours?", "tonnag", False),
-    ):
-        doubtful = search_result(question, *EVIDENCE, answerability=0.4, unknown_terms=(unknown,))
-        assert (decide(doubtful, question) is not None) == refused, question
 
 
 def test_what_wear_costs_in_flow_is_no_price() -> None:

@@ -6,7 +6,14 @@ import pytest
 
 from lineside.analysis import identifiers_between, terms
 from lineside.search.lexical_index import LexicalIndex
-from lineside.search.question import QuestionTerms, asks_about_event, content_terms, question_terms
+from lineside.search.question import (
+    QuestionTerms,
+    asked_things,
+    asks_about_event,
+    content_terms,
+    neighbours,
+    question_terms,
+)
 from lineside.search.settings import LexicalSettings
 from lineside.shards.lexical import build_postings
 
@@ -126,3 +133,22 @@ def test_words_that_are_asked_about_are(question: str) -> None:
 
 def test_codes_that_are_told_count() -> None:
     assert asked("The panel says W1-E999. What now?")[0].missing_identifiers == ("w1e999",)
+
+
+@pytest.mark.parametrize(
+    ("question", "things"),
+    [
+        ("Which grinding wheel does the shop use?", {"grind", "wheel"}),
+        ("What kind of resin is in the softener?", {"resin"}),
+        ("What is the burst pressure of the tank?", {"burst", "pressur"}),
+        ("How tight are the bolts?", set()),
+        ("How much oil is in the gearbox, and what is the absolute maximum?", set()),
+    ],
+)
+def test_a_question_may_name_the_thing_it_asks_for(question: str, things: set[str]) -> None:
+    assert asked_things(question) == things
+
+
+def test_words_side_by_side_are_neighbours_but_not_across_small_words_or_stops() -> None:
+    found = neighbours("What is the burst pressure of the oil tank? Pump stands.")
+    assert found == [("burst", "pressur"), ("oil", "tank"), ("pump", "stand")]

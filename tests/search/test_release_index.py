@@ -111,6 +111,34 @@ def test_answerable_questions_are_more_answerable(index: ReleaseIndex) -> None:
     assert known > unknown
 
 
+def test_what_is_asked_for_by_name_is_unmet_where_no_passage_holds_it(index: ReleaseIndex) -> None:
+    met, unmet = (
+        index.search(ask(f"Which {thing} does the bearing need?")).signals.features for thing in ("grease", "zebra")
+    )
+    assert met is not None
+    assert not met.unmet_thing
+    assert unmet is not None
+    assert unmet.unmet_thing
+
+
+def test_neighbouring_words_are_met_where_one_sentence_holds_both(index: ReleaseIndex) -> None:
+    met, unmet = (
+        index.search(ask(f"What about {words}?")).signals.features for words in ("suction pressure", "grease pressure")
+    )
+    assert met is not None
+    assert met.unmet_neighbours == 0
+    assert unmet is not None
+    assert unmet.unmet_neighbours == 1
+
+
+def test_how_far_the_best_passage_stands_out_does_not_depend_on_how_many_are_wanted(index: ReleaseIndex) -> None:
+    few, many = (index.search(ask("How much grease?", k=k)).signals.features for k in (1, 8))
+    assert few is not None
+    assert many is not None
+    assert (few.stands_out, few.agreement) == (many.stands_out, many.agreement)
+    assert few.stands_out > 0
+
+
 def test_codes_in_the_context_help(index: ReleaseIndex) -> None:
     found = index.search(ask("What is wrong?", context="12:00:01 ALARM E-453 raised by drive M2\n" * 50))
     assert "E-453" in found.evidence[0].text
@@ -120,7 +148,11 @@ def test_a_batch_gives_what_single_questions_give(index: ReleaseIndex) -> None:
     questions = [ask("seal kit"), ask("bearing alarm", family="drive"), ask("E-452", k=2), ask("?", family="none")]
     for one, many in zip([index.search(q) for q in questions], index.search_batch(questions), strict=True):
         assert [e.id for e in one.evidence] == [e.id for e in many.evidence]
-        assert one.signals == many.signals
+        assert replace(one.signals, answerability=0, features=None) == replace(
+            many.signals, answerability=0, features=None
+        )
+        # One product of matrices rounds otherwise than one for each question.
+        assert one.signals.answerability == pytest.approx(many.signals.answerability, abs=1e-6)
 
 
 def test_threads_do_not_disturb_each_other(index: ReleaseIndex) -> None:
