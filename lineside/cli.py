@@ -93,8 +93,13 @@ def describe(answer: Answer, url: str) -> str:
 
 
 def main() -> None:
-    """Entry point: core commands first, then what the installed packages registered, by name."""
-    for entry in sorted(entry_points(group="lineside.commands"), key=lambda entry: entry.name):
+    """Entry point: core commands first, then what the installed packages registered, by name.
+
+    Where one of those is called, the others are not loaded: their libraries would cost a gateway half a second.
+    """
+    entries = sorted(entry_points(group="lineside.commands"), key=lambda entry: entry.name)
+    called = [entry for entry in entries if entry.name == sys.argv[1]] if len(sys.argv) > 1 else []
+    for entry in called or entries:
         register(entry)
     app(prog_name=Path(sys.argv[0]).name)
 

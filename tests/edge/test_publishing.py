@@ -42,6 +42,7 @@ def test_publication_consists_of_metadata_targets_and_packs(plant: Plant) -> Non
         "1.targets.json",
         "1.shards.json",
         "1.models.json",
+        "1.fleet.json",
         "1.snapshot.json",
         "timestamp.json",
     }
