@@ -147,12 +147,18 @@ def question_terms(
     span: tuple[int, int],
     settings: LexicalSettings,
     pointing_weight: float = 1.0,
+    *,
+    for_answer: bool = True,
 ) -> QuestionTerms:
-    """Analyses a question against the rows `[span)`; captions of voted labels come with their weights."""
+    """Analyses a question against the rows `[span)`; captions of voted labels come with their weights.
+
+    `for_answer`: also what only the estimate needs whether there is an answer (`asked`, `neighbours`).
+    """
     counts = _counted(text, index, span)
     references = set(referenced_numbers(text))
     content = set(_content(counts))
-    asked = set(terms(asking_part(text)))
+    part = asking_part(text)
+    asked = content if part == text else set(terms(part))  # the analysis costs: not twice for most questions
     weights: dict[int, float] = {}
     idf: dict[int, float] = {}
     identifiers: dict[int, float] = {}
@@ -187,9 +193,10 @@ def question_terms(
     beside = terms_beside_identifiers(text) if identifiers else set()
     words = sum(value for t, value in idf.items() if t not in identifiers and index.terms[t] in beside)
     known = sum(identifiers.values())
+    things = asked_things(text) if for_answer else frozenset()
     beside_each_other = [
         (known_as[a][0], known_as[b][0], min(known_as[a][1], known_as[b][1]))
-        for a, b in neighbours(text)
+        for a, b in (neighbours(text) if for_answer else ())
         if a in known_as and b in known_as
     ]
     for term, weight in (*_context_weights(context, index, settings), *_caption_weights(captions)):
@@ -206,7 +213,7 @@ def question_terms(
         unknown=tuple(unknown),
         missing_identifiers=tuple(missing),
         identifier_share=known / (known + words) if known else 0.0,
-        asked=frozenset(known_as[term][0] for term in asked_things(text) if term in known_as),
+        asked=frozenset(known_as[term][0] for term in things if term in known_as),
         neighbours=tuple(pair for pair in beside_each_other if min(pair[:2]) >= 0),
         neighbour_mass=sum(mass for _, _, mass in beside_each_other),
     )

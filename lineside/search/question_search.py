@@ -88,6 +88,7 @@ class QuestionSearch:
             scope.span,
             self.settings.lexical,
             images.pointing_weight,
+            for_answer=query.for_answer,
         )
         self.lexical = release.lexical.scores(self.terms.weights.items(), scope.span)
         self.best = _Best()
