@@ -144,6 +144,8 @@ class QuestionSearch:
         settings, vectors = self.settings.collapse, release.text.vectors(head)
         limit = max(self.query.k, _BEST)
         kept = collapse(head, vectors, release.hashes[head], limit, settings.cosine, self._same_words)
+        if not kept:  # words alone were searched, and no passage has one
+            return []
         places = [place for place, _ in kept[:_BEST]]
         cosines = ranking.scores["dense"][places] if "dense" in ranking.scores else np.zeros(len(places), np.float32)
         self.best = _Best(tuple(head[places].tolist()), cosines, vectors[places[1:_AGREEING]] @ vectors[places[0]])

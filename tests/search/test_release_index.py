@@ -169,6 +169,11 @@ def test_missing_vectors_switch_their_signal_off(index: ReleaseIndex) -> None:
     assert set(found.evidence[0].scores) == {"lexical"}
 
 
+def test_words_alone_that_no_passage_has_find_nothing(index: ReleaseIndex) -> None:
+    result = index.search(SearchQuery("zyxwv qwrtp"))
+    assert result.evidence == ()
+
+
 def test_approximate_shards_rank_like_flat_ones(index: ReleaseIndex, tmp_path: Path) -> None:
     settings = ShardSettings(vectors=VectorIndexSettings(flat_max_rows=3, recall_bar=0.99))
     paths = [write_shard(tmp_path, **k.arguments(), settings=settings).path for k in (drive(), pump())]
