@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +22,7 @@ from index_builder.work import WorkArea
 from lineside.encoders import Runtime
 from lineside.objects import open_store
 from lineside.releases import Catalogue
-from lineside.runs import Run, read_errors, runs
+from lineside.runs import Run, read_errors
 from tests.index_builder.conftest import write_plant
 from tests.index_builder.cut_line import CutLine
 from tests.s3_server import S3Server
@@ -86,23 +85,6 @@ class Site:
     def build(self) -> BuildReport:
         """The same job in this process, for what is not about Ray: a start of Ray costs more than such a build."""
         return build_release(self.source, Catalogue(self.store), self.text, self.joint, isolated=False)
-
-    def until(self, process: subprocess.Popen[str], reached: Callable[[Run], bool]) -> None:
-        """Waits until the run of the process has come so far."""
-        store = open_store(self.store)
-        end = time.monotonic() + WAIT_S
-        known = {run.id for run in runs(store)} if not hasattr(self, "_known") else self._known
-        self._known = known
-        while time.monotonic() < end:
-            assert process.poll() is None, (self.folder / "job.log").read_text()
-            if any(run.id not in known and reached(run) for run in runs(store, latest=5)):
-                return
-            time.sleep(0.2)
-        pytest.fail("the job did not get so far in time")
-
-    def forget(self) -> None:
-        """Runs so far are no longer waited for."""
-        self._known = {run.id for run in runs(open_store(self.store))}
 
     def current(self) -> int:
         return Catalogue(self.store).current().number
@@ -191,12 +173,13 @@ def test_killed_at_any_moment_the_release_stays_and_the_next_run_ends_the_work(s
 
 @pytest.mark.timeout(600)
 def test_a_worker_that_is_killed_is_replaced(site: Site) -> None:
-    site.forget()
+    site.line.hold(r"PUT [^ ?]*/store/work/vectors/")
     process = site.start()
-    site.until(process, lambda run: run.state == "embedding" and run.counts.vectors_made > 0)
+    assert site.line.held.wait(WAIT_S), (site.folder / "job.log").read_text()
     workers = [p for p in psutil.Process(process.pid).children(recursive=True) if "_StageActor" in _name(p)]
     assert workers
     workers[0].kill()
+    site.line.drop_held()
     out, _ = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, (site.folder / "job.log").read_text()
     assert json.loads(out)["state"] == "done"
@@ -211,11 +194,11 @@ def test_an_outage_of_the_store_ends_the_run_and_harms_nothing(site: Site) -> No
     for path in sorted((site.local / "drive").glob("valves-*.md")):
         path.write_text(path.read_text().replace("turns", "full turns"))
     site.fill()
-    site.forget()
+    site.line.hold(r"PUT [^ ?]*/store/work/parsed/")
     process = site.start()
-    # The earliest moment that can be seen: on a slow machine the rest may be over before the next look.
-    site.until(process, lambda run: run.state in ("listing", "parsing", "embedding"))
+    assert site.line.held.wait(WAIT_S), (site.folder / "job.log").read_text()
     site.line.cut()
+    site.line.drop_held()
     process.communicate(timeout=WAIT_S)
     assert process.returncode == 1
     said = (site.folder / "job.log").read_text()
