@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from benchmarks.processes import Service
+from demo.ports import free_ports
 
 CONFIG = Path(__file__).resolve().parents[1] / "serve_config.yaml"
 
@@ -62,15 +62,3 @@ def without_model(folder: Path, home: Path, store: str) -> Callable[[Described],
 def remove_deployment(described: Described, name: str) -> None:
     """Leaves a deployment out."""
     described["deployments"] = [d for d in described["deployments"] if d["name"] != name]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [free.getsockname()[1] for free in sockets]
-    finally:
-        for free in sockets:
-            free.close()

@@ -126,7 +126,10 @@ class Service:
             return False
 
     def _tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+        """The end of its output and, where it is a Serve application, of what its parts wrote to files of their own."""
+        parts = sorted(Path("/tmp/ray").glob(f"session_*_{self.pid}/logs/serve/*.log"))
+        said = [(path, path.read_text(errors="replace").splitlines()[-20:]) for path in (self._log, *parts)]
+        return "\n".join(line for path, lines in said for line in (f"---- {path.name}", *lines))
 
     def _stop(self) -> None:
         assert self._process is not None

@@ -19,6 +19,7 @@ import yaml
 
 from demo.cell.certificates import PlantAuthority
 from demo.cell.relay import Network
+from demo.ports import free_port
 from demo.prepare_models import lineside_home
 from edge.trust import ceremony
 from edge.trust.keyring import Keyring, new_gateway_key
@@ -65,7 +66,7 @@ class Cell:
 
     def start_store(self) -> None:
         """moto's S3 server; this process talks to it directly, gateways over the network."""
-        port = _free_port()
+        port = free_port()
         self._start("store", [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], {})
         os.environ |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
@@ -84,7 +85,7 @@ class Cell:
         binary = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if binary is None:
             return False
-        port = _free_port()
+        port = free_port()
         certificate, key = self._authority.issue("broker")
         lines = [f"listener {port} 127.0.0.1", "require_certificate true", "use_identity_as_username true"]
         lines += [f"cafile {self._authority.path}", f"certfile {certificate}", f"keyfile {key}"]
@@ -100,7 +101,7 @@ class Cell:
         return True
 
     def start_cluster(self) -> None:
-        port = _free_port()
+        port = free_port()
         arguments = [sys.executable, "-m", "demo.cell.cluster", str(self.folder / "store"), str(port)]
         self._start("cluster", arguments, {})
         self._urls["cluster"] = f"http://127.0.0.1:{port}"
@@ -150,7 +151,7 @@ class Cell:
 
     def start_gateway(self, name: str) -> None:
         settings = self.folder / name / "gateway.yaml"
-        port = _free_port()
+        port = free_port()
         written: dict[str, Any] = {
             "gateway": name,
             "store": _BUCKET,
@@ -255,9 +256,3 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from demo.ports import free_ports
 
 START_S = 30
 
@@ -23,7 +24,7 @@ def software_tpm(folder: Path) -> Iterator[str]:
         if shutil.which(command) is None:
             pytest.skip(f"{command} is not installed: apt-get install {package}")
     folder.mkdir(exist_ok=True)
-    port = free_pair_of_ports()
+    port = free_ports(2)[0]  # the TCTI wants the control channel on the port after that of the commands
     process = subprocess.Popen(
         [
             "swtpm",
@@ -57,17 +58,3 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_pair_of_ports() -> int:
-    """The TCTI wants the control channel on the port after the command channel."""
-    for _ in range(100):
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return int(port)
-    raise RuntimeError(f"no two free ports in a row (process {os.getpid()})")

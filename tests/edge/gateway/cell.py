@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import httpx
 import numpy as np
 import yaml
 
+from demo.ports import free_port
 from edge.pieces import GatewayIdentity
 from edge.trust import ceremony
 from edge.trust.keyring import Keyring
@@ -191,9 +191,3 @@ def wait_for(true: Any, log: Path) -> None:
     while not true():
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

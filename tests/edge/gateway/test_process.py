@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.edge.gateway.cell import Cell, free_port, wait_for
+from demo.ports import free_port
+from tests.edge.gateway.cell import Cell, wait_for
 
 pytestmark = pytest.mark.integration
 

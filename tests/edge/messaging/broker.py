@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from demo.ports import free_port
+
 # Debian keeps it where only root's PATH looks.
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
@@ -74,9 +76,7 @@ class Broker:
         folder.mkdir(parents=True, exist_ok=True)
         self._binary = MOSQUITTO
         self._authority = authority
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         lines = [
             f"listener {self.port} 127.0.0.1",
             f"persistence_location {folder}/",
