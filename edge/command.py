@@ -12,6 +12,7 @@ import typer
 from lineside.errors import LinesideError
 
 if TYPE_CHECKING:
+    from edge.early_shards import EarlyShards
     from edge.gateway.settings import GatewaySettings
     from edge.pieces import GatewayIdentity
     from edge.sync import Synchroniser
@@ -28,11 +29,14 @@ def about() -> None:
 @edge.command()
 def run(settings: Settings = Path("gateway.yaml")) -> None:
     """Answer over HTTP from what this gateway holds, and follow the store, until SIGTERM or Ctrl-C."""
-    from edge.gateway.process import run
+    from edge.early_shards import EarlyShards
 
     try:
-        read, identity = _read(settings)
-        run(read, identity)
+        with EarlyShards() as shards:
+            read, identity = _read(settings, shards)
+            from edge.gateway.process import run  # most of the libraries: loaded while shards are opened
+
+            run(read, identity, shards)
     except LinesideError as error:
         raise _failed(error) from None
 
@@ -81,13 +85,16 @@ def status(settings: Settings = Path("gateway.yaml")) -> None:
         typer.echo(f"{incident.at:%Y-%m-%d %H:%M}  publication {incident.publication}: {incident.reason}")
 
 
-def _read(path: Path) -> tuple[GatewaySettings, GatewayIdentity]:
+def _read(path: Path, shards: EarlyShards | None = None) -> tuple[GatewaySettings, GatewayIdentity]:
     from edge.gateway.settings import read_gateway
     from edge.pieces import GatewayIdentity
     from edge.trust.providers import load_secret
 
     settings = read_gateway(path)
-    return settings, GatewayIdentity(settings.gateway, load_secret(settings.key, path.parent))
+    secret = load_secret(settings.key, path.parent)
+    if shards is not None:
+        shards.begin(settings.state, settings.gateway, secret, max_shard_bytes=settings.max_shard_bytes)
+    return settings, GatewayIdentity(settings.gateway, secret)
 
 
 def _synchroniser(path: Path) -> Synchroniser:

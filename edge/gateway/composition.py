@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastapi import FastAPI
 
+from edge.early_shards import EarlyShards
 from edge.gateway.following import Following
 from edge.gateway.frame_route import frame_router
 from edge.gateway.frames import FrameIntake, FrameKept, FrameWindow
@@ -24,6 +25,7 @@ from edge.messaging import MqttBridge
 from edge.pieces import GatewayIdentity
 from edge.routing import Level, Routing
 from edge.sync import OpenRelease, Source, Synchroniser
+from edge.sync.memory import MemoryFiles
 from edge.window import window_key
 from lineside.errors import NotFound
 from webapi import create_api
@@ -49,15 +51,25 @@ class Gateway:
     parts: in the order of their start; each needs those before it at most.
     """
 
-    def __init__(self, settings: GatewaySettings, identity: GatewayIdentity, *, source: Source | None = None) -> None:
-        """Raises ConfigurationError where the settings cannot work."""
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        identity: GatewayIdentity,
+        *,
+        source: Source | None = None,
+        shards: EarlyShards | None = None,
+    ) -> None:
+        """`shards`: what is being opened already. Raises ConfigurationError where the settings cannot work."""
         self.settings = settings
         self.window = None
         if settings.window is not None:
             self.window = FrameWindow(settings.state / "window", settings.window, window_key(identity.state_key))
         self.knowledge = Knowledge(self._open, self._served)
         self.frames = None if self.window is None else FrameIntake(self.knowledge, self.window)
-        self.synchroniser = Synchroniser(settings, identity, source=source, accept=self.knowledge.accept)
+        self.synchroniser = Synchroniser(
+            settings, identity, source=source, accept=self.knowledge.accept, early=self._early_files
+        )
+        self._early_shards = shards
         self._early = EarlyModels(partial(Models, settings))
         self.following = Following(self.knowledge, self.synchroniser, self._early.begin)
         self.parts: list[Part] = [self.following]
@@ -124,6 +136,7 @@ class Gateway:
         while self._started:
             await self._started.pop().stop()
         self.knowledge.close()
+        self._forget_early_shards()
         await asyncio.to_thread(self._early.close)
         if self.window is not None:
             await asyncio.to_thread(self.window.close)
@@ -149,7 +162,16 @@ class Gateway:
         counts = (f"{name} {count}" for name, count in sorted(status.counts.items()))
         return "; ".join((f"level {status.level}", *status.reasons, *links, *counts))
 
+    def _early_files(self, shard: str) -> MemoryFiles | None:
+        return None if self._early_shards is None else self._early_shards.take(shard)
+
+    def _forget_early_shards(self) -> None:
+        shards, self._early_shards = self._early_shards, None
+        if shards is not None:
+            shards.close()
+
     def _served(self, serving: Serving) -> None:
+        self._forget_early_shards()
         if self.window is not None:
             self.window.fit(serving)
 

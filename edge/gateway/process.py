@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
+from edge.early_shards import EarlyShards
 from edge.gateway.composition import Gateway
 from edge.gateway.settings import GatewaySettings, ServerSettings
 from edge.pieces import GatewayIdentity
@@ -23,7 +24,7 @@ from lineside.errors import ConfigurationError
 log = structlog.get_logger("lineside.gateway")
 
 
-def run(settings: GatewaySettings, identity: GatewayIdentity) -> None:
+def run(settings: GatewaySettings, identity: GatewayIdentity, shards: EarlyShards | None = None) -> None:
     """Serves until SIGTERM or SIGINT; requests under way are finished then, as long as `http.drain_s` allows.
 
     Raises:
@@ -33,7 +34,7 @@ def run(settings: GatewaySettings, identity: GatewayIdentity) -> None:
         raise ConfigurationError("gateway.yaml has no `encoders`: name those that made the knowledge")
     write_logs()
     with _listening(settings.http) as listener:
-        asyncio.run(_serve(Gateway(settings, identity), listener))
+        asyncio.run(_serve(Gateway(settings, identity, shards=shards), listener))
 
 
 def write_logs() -> None:

@@ -66,6 +66,25 @@ class MemoryFiles:
             raise
         self._descriptors[name] = descriptor
 
+    @property
+    def descriptors(self) -> dict[str, int]:
+        """By name, for a process that is given them; they stay this object's."""
+        return dict(self._descriptors)
+
+    def adopt(self, name: str, descriptor: int) -> None:
+        """Adds a file that another process of this gateway has written and verified; closes it with the others.
+
+        Raises:
+            IntegrityError: it is not sealed, so that it could still be changed.
+        """
+        self._descriptors[name] = descriptor
+        try:
+            seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
+        except OSError:
+            seals = 0
+        if seals & _SEALS != _SEALS:
+            raise IntegrityError(f"{name} of {self.label} is not sealed")
+
     def path(self, name: str) -> Path:
         """Where this process can open the file, as long as this object is not closed."""
         try:

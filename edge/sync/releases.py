@@ -7,10 +7,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.canary import CANARIES
 from edge.pieces import GatewayIdentity, Pack, PieceIndex, PlainPieces, SealedPieces
 from edge.pieces.index import parse_index
 from edge.sync.durable import TEMPORARY, sync_folder
@@ -79,8 +79,15 @@ class HeldReleases:
         models = all(self.model_folder(held, model).is_dir() for model in self.models(held))
         return models and all(self._packs.has(pack) for pack in packs)
 
-    def open_shard(self, held: Held, family: str, *, max_bytes: int) -> tuple[Shard, bytes]:
-        """A shard whose files are in memory only, and its canary queries.
+    def read_shard(self, held: Held, family: str, files: MemoryFiles) -> Shard:
+        """The shard of a family in files that `decrypt` gave; raises IntegrityError where it is another's."""
+        shard = Shard.open(files, verify=False)  # every byte has been compared with the signed index just now
+        if (shard.family, shard.id) != (family, self.shard_ids(held)[family]):
+            raise IntegrityError(f"the shard of {family} is one of {shard.family}")
+        return shard
+
+    def decrypt(self, held: Held, family: str, *, max_bytes: int) -> MemoryFiles:
+        """The files of a shard in memory, each compared with the signed index; the caller closes them.
 
         Raises:
             IntegrityError: something is missing, damaged, or not what was signed for this family.
@@ -93,13 +100,12 @@ class HeldReleases:
         if (size := sum(file.size for file in index.files.values())) > max_bytes:
             raise IntegrityError(f"the shard of {family} has {size} bytes; max_shard_mib allows {max_bytes}")
         cipher = SealedPieces(self._identity.unwrap(key.wrapped, family=family, epoch=key.epoch))
-        with MemoryFiles(f"shard {entry.shard[:12]} of {family}") as files:
+        with ExitStack() as undo:
+            files = undo.enter_context(MemoryFiles(f"shard {entry.shard[:12]} of {family}"))
             for name, file in index.files.items():
                 files.write(name, self._packs.plain(index, file, cipher), size=file.size, sha256=file.sha256)
-            shard = Shard.open(files, verify=False)  # every byte has been compared with the signed index just now
-            if (shard.family, shard.id) != (family, entry.shard):
-                raise IntegrityError(f"the shard of {family} is one of {shard.family}")
-            return shard, files.read(CANARIES)
+            undo.pop_all()
+        return files
 
     def model_folder(self, held: Held, model: str) -> Path:
         return self._models / f"{model}-{held.documents[model_path(model)][:16]}"

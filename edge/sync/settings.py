@@ -38,3 +38,7 @@ class SyncSettings(BaseModel):
     backoff_max_s: float = Field(900, gt=0, description="longest wait after failures; waits are jittered")
     check_every_s: float = Field(3_600, gt=0, description="seconds between checks of all packs on the disk")
     check_bytes_per_s: float = Field(16 << 20, gt=0, description="rate at which packs are read for that")
+
+    @property
+    def max_shard_bytes(self) -> int:
+        return int(self.max_shard_mib * 2**20)

@@ -19,9 +19,10 @@ from typing import Literal
 
 import structlog
 
-from edge.canary import run_canaries
+from edge.canary import CANARIES, run_canaries
 from edge.pieces import GatewayIdentity, Pack
 from edge.sync.assigned import follow_fleet, held_routing
+from edge.sync.memory import MemoryFiles
 from edge.sync.packs import PackStore
 from edge.sync.releases import HeldReleases, OpenRelease
 from edge.sync.settings import SyncSettings
@@ -46,6 +47,7 @@ from lineside.shards import Shard
 Status = Literal["unchanged", "applied", "unreachable", "refused", "failed"]
 Canary = Callable[[Shard, bytes], None]
 Accept = Callable[[OpenRelease], None]
+Early = Callable[[str], MemoryFiles | None]
 # What a release that cannot be used here makes this package or a library raise.
 _UNUSABLE = (LinesideError, RuntimeError, ValueError, LookupError, ArithmeticError)
 
@@ -88,12 +90,15 @@ class Synchroniser:
         source: Source | None = None,
         canary: Canary = run_canaries,
         accept: Accept = lambda release: None,
+        early: Early = lambda shard: None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`accept` gets a release that is verified and answered its canary queries, before it becomes current.
 
         What it raises (a LinesideError says why) keeps the release from being taken, and is an incident. A release
         that is refused with a ConfigurationError is tried again after a restart: it may be the settings that are wrong.
+
+        `early` may have the decrypted, verified files of a shard by its id: `open_release` asks for them first.
 
         Raises:
             ConfigurationError: the key is another gateway's, or the root of trust cannot be read.
@@ -110,7 +115,7 @@ class Synchroniser:
         folder = settings.state
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._source = source or open_source(settings)
-        self._canary, self._accept = canary, accept
+        self._canary, self._accept, self._early = canary, accept, early
         self._throttle = Throttle(settings.link_share, settings.max_bytes_per_s, sleep=sleep)
         self._check_throttle = Throttle(1.0, settings.check_bytes_per_s, sleep=sleep)
         self._lock = threading.Lock()
@@ -314,7 +319,8 @@ class Synchroniser:
         """Why a candidate cannot be used here; "" where it can. Raises IntegrityError where it cannot be opened."""
         shards: list[Shard] = []
         for family in self._held.families(candidate):
-            shard, canaries = self._open(candidate, family)  # anew: what lies on the disk is what is tried
+            with self._decrypt(candidate, family) as files:  # anew: what lies on the disk is what is tried
+                shard, canaries = self._held.read_shard(candidate, family, files), files.read(CANARIES)
             try:
                 self._canary(shard, canaries)
             except _UNUSABLE as error:
@@ -408,15 +414,16 @@ class Synchroniser:
                 f"max_disk_mib allows {self.settings.max_disk_mib:g}"
             )
 
-    def _open(self, held: Held, family: str) -> tuple[Shard, bytes]:
-        return self._held.open_shard(held, family, max_bytes=int(self.settings.max_shard_mib * 2**20))
+    def _decrypt(self, held: Held, family: str) -> MemoryFiles:
+        return self._held.decrypt(held, family, max_bytes=self.settings.max_shard_bytes)
 
     def _open_all(self, held: Held) -> list[Shard]:
         shards = []
         for family, shard_id in self._held.shard_ids(held).items():
             shard = self._alive.get(shard_id)
             if shard is None:
-                shard = self._alive[shard_id] = self._open(held, family)[0]
+                with self._early(shard_id) or self._decrypt(held, family) as files:
+                    shard = self._alive[shard_id] = self._held.read_shard(held, family, files)
             shards.append(shard)
         return shards
 
