@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.window.codes import Codes, VectorCodes
-from edge.window.sealed_log import SIZE, TAG_BYTES, LogReader, read_record
+from edge.window.sealed_log import HEADER, SIZE, TAG_BYTES, LogReader, read_record
 from edge.window.vector_blocks import VectorBlocks
-from lineside.errors import IntegrityError, NotFound
+from lineside.errors import ConfigurationError, DataError, IntegrityError, NotFound
 
 FRAMES, IMAGES, SPANS = ".frames", ".images", ".spans"
 NAME = re.compile(r"[0-9a-f]{16}")
@@ -61,7 +61,18 @@ class Made:
 
     @classmethod
     def unpacked(cls, data: bytes) -> Made:
-        return cls(**json.loads(data))
+        """Of record 0, which was sealed with the window's key: what it is not, is another version's.
+
+        Raises:
+            DataError: it says other things than this version knows.
+        """
+        try:
+            made = cls(**json.loads(data))
+        except (ValueError, TypeError) as error:
+            raise DataError(str(error)) from error
+        if not (isinstance(made.fingerprint, str) and type(made.dimension) is type(made.arrived) is int):
+            raise DataError("its first record says other things")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +228,15 @@ class Bucket:
         except FileNotFoundError:
             raise NotFound("the frame has left the window") from None
 
+    def holds_nothing(self) -> bool:
+        """Whether no frame of it was ever acknowledged, as far as can be known: its writer was killed at the beginning.
+
+        Without record 0 that is so where no image was written, which comes before its frame.
+        """
+        if self.made is None:
+            return _size(self.path(IMAGES)) <= HEADER.size
+        return not len(self) and not self.damaged
+
     def remove(self) -> None:
         """Deletes its files; `N.frames` first, without which the others are nothing."""
         for ending in (FRAMES, IMAGES, SPANS):
@@ -240,6 +260,7 @@ def read_bucket(folder: Path, sequence: int, key: bytes, fingerprint: str, codes
     """A bucket of the disk, as far as it can be read. Frames without their whole image were never acknowledged.
 
     Raises:
+        ConfigurationError: it is of a format that this version does not know.
         OSError: the disk does not let it be read.
     """
     name = folder / f"{sequence:016x}"
@@ -255,7 +276,13 @@ def read_bucket(folder: Path, sequence: int, key: bytes, fingerprint: str, codes
         bucket = Bucket(folder, sequence, bytes(32), None, None)
         bucket.arrived = bucket.path(FRAMES).stat().st_mtime_ns // 1_000
     else:
-        made = Made.unpacked(first.plain)
+        try:
+            made = Made.unpacked(first.plain)
+        except DataError as error:
+            raise ConfigurationError(
+                f"bucket {name.name} of the window in {folder} was written by another version of Lineside ({error}): "
+                "go back to that version, or move the folder away to begin a new window"
+            ) from error
         same = (made.fingerprint, made.dimension) == (fingerprint, codes.dimension)
         bucket = Bucket(folder, sequence, log.salt, made, codes if same else None)
         for record in records:

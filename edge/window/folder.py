@@ -43,7 +43,7 @@ class WindowFolder:
         """The buckets, oldest first. What a killed writer or remover left behind is deleted.
 
         Raises:
-            ConfigurationError: none of them opens under this key, nor does the check.
+            ConfigurationError: none of them opens under this key, nor does the check; or another version wrote one.
             DataError: the disk does not let them be read.
         """
         try:
@@ -59,9 +59,9 @@ class WindowFolder:
             if not checked:
                 self._write_key_check(key)
             for bucket in buckets:
-                if bucket.made and not len(bucket) and not bucket.damaged:
+                if bucket.holds_nothing():
                     bucket.remove()
-            return [bucket for bucket in buckets if len(bucket) or bucket.damaged or not bucket.made]
+            return [bucket for bucket in buckets if not bucket.holds_nothing()]
         except OSError as error:
             raise DataError(f"the window in {self.path} cannot be read: {error}") from error
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from edge.window import FrameIn, WindowFrame
 from edge.window.bucket import FRAMES
-from lineside.errors import IntegrityError, NotFound
-from tests.edge.window.conftest import Bench, Clock, image, vector
+from edge.window.sealed_log import LogWriter
+from lineside.errors import ConfigurationError, IntegrityError, NotFound
+from tests.edge.window.conftest import KEY, Bench, Clock, image, vector
 
 
 @dataclass
@@ -91,3 +92,29 @@ def record_ends(path: Path) -> list[int]:
         end += 4 + int.from_bytes(content[end : end + 4], "little")
         found.append(end)
     return found
+
+
+def test_bucket_of_an_unknown_format_is_said_and_left_as_it_is(bench: Bench) -> None:
+    bench.open().add(FrameIn("CAM-1", bench.clock.now, image(), vector(0)))
+    bench.close()
+    newer = LogWriter(bench.folder / f"{7:016x}{FRAMES}", KEY, b"frames", 7)
+    newer.append(b'{"fingerprint": "joint-1", "dimension": 32, "arrived": 0, "colour": "green"}')
+    newer.close(settled=True)
+    before = {path.name: path.read_bytes() for path in bench.folder.iterdir()}
+    with pytest.raises(ConfigurationError, match=r"0000000000000007 .* another version"):
+        bench.open()
+    assert {path.name: path.read_bytes() for path in bench.folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("kept", [0, 20, 48, 60])
+def test_bucket_whose_writer_was_killed_at_its_beginning_is_forgotten(bench: Bench, kept: int) -> None:
+    """Bytes of `N.frames` that were written: none, a part of the header, the header, a part of record 0."""
+    first = bench.open().add(FrameIn("CAM-1", bench.clock.now, image(), vector(0)))
+    bench.close()
+    (complete,) = bench.files(FRAMES)
+    begun = bench.folder / f"{7:016x}{FRAMES}"
+    begun.write_bytes(complete.read_bytes()[:kept])
+    window = bench.open()
+    assert window.status().unreadable_buckets == 0
+    assert [frame.id for frame in window.latest(k=10)] == [first.id]
+    assert not begun.exists()
