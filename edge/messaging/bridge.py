@@ -44,7 +44,9 @@ class MqttStatus:
 
 
 class MqttBridge:
-    """Connects a gateway to its broker over two sessions: one for frames, so that they are in no question's way.
+    """Connects a gateway to its broker over three sessions: one for frames, so that they are in no question's way, and
+    one for replies. At QoS 2 the broker keeps the packet ids of replies whose handshake a killed process did not end;
+    the next process, which begins at 1 again, would meet them, and mosquitto then lost replies that it had confirmed.
 
     `answers` answers questions; `frames` takes a frame in and returns when it is durable; `on_release` is called, in
     the event loop, when a publication was told; `report` gives the gateway's report; `attach` adds telemetry to
@@ -73,7 +75,7 @@ class MqttBridge:
             state_folder / "messaging" / "answered.sqlite", capacity=asked.remembered, repeat_s=asked.repeat_s
         )
         self._desk = QuestionDesk(
-            asked, self._topics, answers, self._record, lambda: self._main, qos=settings.answer_qos, attach=attach
+            asked, self._topics, answers, self._record, lambda: self._ways, qos=settings.answer_qos, attach=attach
         )
         self._intake = FrameIntake(settings.frames, frames, lambda: self._frames)
         client_id = settings.client_id or f"lineside-{name}"
@@ -87,6 +89,16 @@ class MqttBridge:
             on_session=self._session,
             will=lambda: self._report_message(self._offline("its connection to the broker was lost")),
         )
+        self._replies = Connection(
+            settings,
+            f"{client_id}-replies",
+            (),
+            receive_maximum=1,
+            max_payload_bytes=0,
+            begins_anew=True,
+            on_message=lambda delivery: None,
+        )
+        self._ways = _Ways(self._main, self._replies)
         self._frames = Connection(
             settings,
             f"{client_id}-frames",
@@ -111,6 +123,7 @@ class MqttBridge:
         await self._record.open()
         self._desk.start()
         self._intake.start()
+        self._replies.start()
         self._main.start()
         self._frames.start()
         self._spawn(self._keep_reporting())
@@ -126,7 +139,7 @@ class MqttBridge:
             with contextlib.suppress(LinesideError, TimeoutError):
                 message = self._report_message(self._offline("it was stopped"))
                 await asyncio.wait_for(self._main.publish(message), self._settings.connect_timeout_s)
-        await asyncio.gather(self._main.stop(), self._frames.stop())
+        await asyncio.gather(self._main.stop(), self._frames.stop(), self._replies.stop())
         await self._record.close()
 
     def report_changed(self) -> None:
@@ -135,8 +148,8 @@ class MqttBridge:
 
     def status(self) -> MqttStatus:
         return MqttStatus(
-            connected=self._main.connected and self._frames.connected,
-            problem=self._main.problem or self._frames.problem,
+            connected=all(one.connected for one in (self._main, self._replies, self._frames)),
+            problem=self._main.problem or self._replies.problem or self._frames.problem,
             waiting=self._desk.waiting,
             questions=self._desk.counts,
             frames_waiting=len(self._intake),
@@ -207,3 +220,23 @@ class MqttBridge:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """Questions are acknowledged where they came, and replied to over another session."""
+
+    asked: Connection
+    replies: Connection
+
+    async def publish(self, message: Outgoing) -> None:
+        await self.replies.publish(message)
+
+    def settle(self, delivery: Delivery) -> None:
+        self.asked.settle(delivery)
+
+    def pause(self) -> None:
+        self.asked.pause()
+
+    def resume(self) -> None:
+        self.asked.resume()

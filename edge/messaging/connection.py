@@ -102,7 +102,8 @@ class Connection:
 
     `on_message` gets each message, which stays unacknowledged until `settle`; `on_session(present)` is called at each
     connect, and tells whether the broker still knew the session. `will` gives what the broker publishes
-    `offline_after_s` after the connection was lost; it is asked before each connect.
+    `offline_after_s` after the connection was lost; it is asked before each connect. `begins_anew`: the broker forgets
+    what a former process has left of the session, at the first connect alone.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Connection:
         *,
         receive_maximum: int,
         max_payload_bytes: int,
+        begins_anew: bool = False,
         on_message: Callable[[Delivery], None],
         on_session: Callable[[bool], None] = lambda present: None,
         will: Callable[[], Outgoing] | None = None,
@@ -121,6 +123,7 @@ class Connection:
         self._subscriptions = subscriptions
         self._receive_maximum = receive_maximum
         self._max_payload_bytes = max_payload_bytes
+        self._begins_anew = begins_anew
         self._on_message = on_message
         self._on_session = on_session
         self._will = will
@@ -267,7 +270,11 @@ class Connection:
             delayed.WillDelayInterval = settings.offline_after_s
             self._client.will_set(last.topic, last.payload, last.qos, last.retain, delayed)
         self._client.connect(
-            settings.host, settings.port, settings.keepalive_s, clean_start=False, properties=properties
+            settings.host,
+            settings.port,
+            settings.keepalive_s,
+            clean_start=self._begins_anew and not self._link,
+            properties=properties,
         )
 
     def _make_client(self, client_id: str) -> Client:
