@@ -16,6 +16,7 @@ from edge.gateway.frame_route import frame_router
 from edge.gateway.frames import FrameIntake, FrameKept, FrameWindow
 from edge.gateway.knowledge import Knowledge, KnowledgeAnswers
 from edge.gateway.models import EarlyModels, Models
+from edge.gateway.named import NamedAnswers
 from edge.gateway.reporting import Reporting
 from edge.gateway.service import GatewayService
 from edge.gateway.serving import Serving
@@ -77,7 +78,9 @@ class Gateway:
 
         answers: Answers = KnowledgeAnswers(self.knowledge, settings.answering)
         self.routing = None
-        if settings.routing is not None:
+        if settings.routing is None:
+            answers = NamedAnswers(answers, settings.gateway, self.following.knowledge_state)
+        else:
             self.routing = Routing(
                 answers,
                 settings.routing,

@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from edge.gateway.composition import Gateway
+from edge.gateway.named import NamedAnswers
 from edge.gateway.process import run
 from edge.gateway.settings import EncoderSettings, GatewaySettings
 from edge.gateway.telemetry import TelemetryAnswers
@@ -56,6 +57,10 @@ async def test_every_section_adds_its_part(plant: Plant) -> None:
     assert {kind.__name__ for kind in kinds} == {"Following", "Routing", "OpcUaReader", "MqttBridge", "Reporting"}
     assert isinstance(made.service.answerer, TelemetryAnswers)
     assert "/v1/frames" in made.api().openapi()["paths"]
+
+
+async def test_gateway_that_stands_alone_says_who_answers(plant: Plant) -> None:
+    assert isinstance(gateway(plant).service.answerer, NamedAnswers)
 
 
 async def test_router_stands_before_the_answers_from_here(plant: Plant) -> None:
