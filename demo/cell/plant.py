@@ -89,6 +89,7 @@ class Cell:
         certificate, key = self._authority.issue("broker")
         lines = [f"listener {port} 127.0.0.1", "require_certificate true", "use_identity_as_username true"]
         lines += [f"cafile {self._authority.path}", f"certfile {certificate}", f"keyfile {key}"]
+        lines += ["set_tcp_nodelay true"]
         lines += ["user root"] if os.geteuid() == 0 else []
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")

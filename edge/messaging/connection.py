@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import time
 from collections import deque
@@ -300,6 +301,8 @@ class Connection:
     # paho calls these while `_read`, `_write` or `_keep_alive` run, or from the thread of `_connect`.
 
     def _socket_opened(self, client: Client, userdata: Any, opened: Any) -> None:
+        # Or a packet of a handshake waits for the other side's delayed acknowledgement of the one before: 40 ms.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._on_loop(self._open, opened)
 
     def _open(self, opened: Any) -> None:

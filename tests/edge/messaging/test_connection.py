@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +14,8 @@ from hypothesis import strategies as st
 from paho.mqtt.client import Client
 
 from edge.messaging import MqttSettings
-from edge.messaging.connection import Connection, Delivery
+from edge.messaging.connection import Connection, Delivery, Outgoing
+from tests.edge.messaging.broker import Broker
 
 ACCEPTED = SimpleNamespace(is_failure=False)
 SESSION = SimpleNamespace(session_present=True)
@@ -64,3 +68,25 @@ def test_what_came_over_a_lost_connection_is_not_acknowledged(link: Link) -> Non
     assert link.acknowledged == []
     link.connection.settle(new)
     assert link.acknowledged == [1]
+
+
+@pytest.mark.integration
+async def test_connection_sends_at_once_and_forgets_what_a_former_process_left(tmp_path: Path) -> None:
+    """Nagle's algorithm would hold a packet back for 40 ms; packet ids of another process would meet new ones."""
+    broker = Broker(tmp_path / "broker")
+    try:
+        for begins_anew, known in ((False, False), (False, True), (True, False)):
+            sessions: list[bool] = []
+            connection = Connection(
+                MqttSettings(broker=broker.url), "c", (), receive_maximum=9, max_payload_bytes=9,
+                begins_anew=begins_anew, on_message=lambda delivery: None, on_session=sessions.append,
+            )  # fmt: skip
+            connection.start()
+            await connection.publish(Outgoing("t", b"1", qos=2))
+            assert connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            connection._lose("cut off")
+            await asyncio.wait_for(connection.publish(Outgoing("t", b"2", qos=2)), 20)
+            assert sessions == [known, True]  # within one process the session goes on
+            await connection.stop()
+    finally:
+        broker.stop()
