@@ -21,6 +21,7 @@ FAMILIES = ("pump", "conveyor", "welder", "coiler")
 HALVES = ("tuning_b", "held_out_b")
 MORE = ("development", "validation")
 BROAD = "development_b"
+PLAUSIBLE = "development_c"
 SECOND_HELD_OUT = "held_out_c"
 LABELS = {
     label
@@ -71,7 +72,7 @@ def documents() -> list[str]:
     return [f"{path.parent.name}/{path.name.replace('.pdf.md', '.pdf')}" for path in paths if path.is_file()]
 
 
-@pytest.mark.parametrize("half", [*HALVES, *MORE, BROAD, SECOND_HELD_OUT])
+@pytest.mark.parametrize("half", [*HALVES, *MORE, BROAD, PLAUSIBLE, SECOND_HELD_OUT])
 def test_gold_sections_exist_and_facts_stand_in_them(half: str) -> None:
     for question in questions(half):
         texts = []
@@ -97,7 +98,7 @@ def test_each_half_has_images_unanswerable_questions_and_all_families(half: str)
 
 
 def test_no_question_or_id_occurs_twice() -> None:
-    every = (*HALVES, *MORE, BROAD, SECOND_HELD_OUT, "tuning_a", "held_out_a")
+    every = (*HALVES, *MORE, BROAD, PLAUSIBLE, SECOND_HELD_OUT, "tuning_a", "held_out_a")
     rows = [row for half in every for row in questions(half)]
     assert len({row["id"] for row in rows}) == len({fold(row["question"]) for row in rows}) == len(rows)
 
@@ -133,6 +134,21 @@ def test_second_held_out_part_measures_every_family_alike() -> None:
         assert Counter(row["id"].split("-")[0] for row in asked) == dict.fromkeys(families, times)
     assert {row["image_label"] for row in rows} - {None} <= LABELS
     assert all(bool(row["gold"]) == bool(row["facts"]) == row["answerable"] for row in rows)
+
+
+def test_plausible_questions_ask_alike_for_what_is_stated_and_what_is_not() -> None:
+    rows = questions(PLAUSIBLE)
+    for answerable, least in ((True, 16), (False, 18)):
+        asked = Counter(row["id"].split("-")[0] for row in rows if row["answerable"] is answerable)
+        assert min(asked[family] for family in asked.keys() - {"general"}) >= least
+        assert len(asked.keys() - {"general"}) == 8
+
+
+def test_codes_in_plausible_unanswerable_questions_are_known() -> None:
+    knowledge = " ".join(text for document in documents() for text in sections(document).values())
+    codes = [c for row in questions(PLAUSIBLE) if not row["answerable"] for c in CODE.findall(row["question"])]
+    assert len(codes) >= 5
+    assert all(fold(code) in knowledge for code in codes)
 
 
 def test_codes_asked_about_in_unanswerable_questions_occur_nowhere() -> None:
