@@ -11,6 +11,8 @@ the weights in use were fitted:
 
     python -m benchmarks.answerability --beir ../shared/data/s10_manual --release .lineside/store \\
         demo/questions/{tuning_a,tuning_b,development,development_b}.jsonl benchmarks/abstention_questions.jsonl
+
+With `development_c.jsonl` beside them, how much of what a manual mentions without stating it is told apart.
 """
 
 from __future__ import annotations

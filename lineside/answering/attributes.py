@@ -41,7 +41,9 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     _attribute("delivery time", r"delivery times?|lead times?|how (?:soon|quickly) .{0,40}deliver(?:ed|y)?"),
     _attribute("insurance", r"insur(?:ance|ed|es?)"),
     _attribute("pay", r"salar(?:y|ies)|wages?|hourly pay|earn(?:s|ed)?"),
-    _attribute("telephone number", r"(?:tele)?phone(?: number)?|e-?mail(?: address)?|call number|extension number"),
+    _attribute(
+        "telephone number", r"(?<!mobile )(?:tele)?phone(?: number)?|e-?mail(?: address)?|call number|extension number"
+    ),
     _attribute("serial number", r"serial (?:number|no)"),
     _attribute("customer", r"(?:which|what|whose) (?:customer|client|buyer)s?", r"customers?|clients?|buyers?"),
     _attribute("software version", r"(?:software|firmware|program) (?:version|release)"),

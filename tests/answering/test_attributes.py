@@ -47,3 +47,7 @@ def test_an_attribute_that_a_passage_names_is_stated(question: str, passage: str
 )
 def test_other_questions_are_left_alone(question: str) -> None:
     assert unstated(question, []) is None
+
+
+def test_where_a_mobile_phone_may_be_used_asks_for_no_number() -> None:
+    assert unstated("How far from the gas train may I use a mobile phone?", ["Phones: within 10 m."]) is None
