@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from typing import Literal
 
 from lineside.analysis import fold
 from lineside.answering.attributes import unstated
+from lineside.answering.claims import state
 from lineside.answering.quantities import QUANTITY
 from lineside.answering.questions import QuestionKind, read_question
-from lineside.answering.traits import measures, states
 from lineside.schema import LabelVote
 from lineside.search.contract import SearchResult, Signals
 
@@ -23,16 +22,14 @@ Cause = Literal["unknown_identifier", "nothing_relevant", "quantity_not_stated",
 class AbstainSettings:
     """Bars on `Signals.answerability`, a calibrated probability.
 
-    Below `bar` the answer abstains. Where a quantity is asked for, the estimate's logit is lowered first by
-    `shortfall_weight` times how far the best sentence with one of that kind scores below the best of all. Below
-    `sure_bar` it abstains, too, when one of several identifiers is unknown. An image that is recognised (`image_share`
-    of the votes at least) lowers both bars by `image_relief`, since the question's words then carry only part of the
-    question; a question that points at it ("what is this?") is always tried.
+    Below `bar` the answer abstains. Between `bar` and `sure_bar` it abstains when a second sign speaks against an
+    answer: no sentence states a quantity of the kind asked for, or one of several identifiers is unknown. An image that
+    is recognised (`image_share` of the votes at least) lowers both bars by `image_relief`, since the question's words
+    then carry only part of the question; a question that points at it ("what is this?") is always tried.
     """
 
-    bar: float = 0.3
+    bar: float = 0.24
     sure_bar: float = 0.5
-    shortfall_weight: float = 8.0
     image_share: float = 0.5
     image_relief: float = 0.2
 
@@ -67,13 +64,10 @@ def decide(result: SearchResult, question: str, settings: AbstainSettings = Abst
         return None
     if signals.answerability < settings.bar - relief:
         return _abstention("nothing_relevant", "no passage is close enough to the question", result, signals)
-    if _lowered(signals.answerability, settings.shortfall_weight * shortfall(result, kind)) < settings.bar - relief:
+    if unsure and kind.quantity and kind.units and not states_quantity(result, kind):
         asked = " or ".join(sorted(kind.units))
         return _abstention(
-            "quantity_not_stated",
-            f"no passage found states such a value ({asked}) of it",
-            result,
-            signals,
+            "quantity_not_stated", f"no passage found states a value of this kind ({asked})", result, signals
         )
     return None
 
@@ -83,31 +77,19 @@ def image_carries(labels: Sequence[LabelVote], settings: AbstainSettings = Absta
     return any(v.share >= settings.image_share for v in labels)
 
 
-def shortfall(result: SearchResult, kind: QuestionKind) -> float:
-    """How far below the best sentence's score the best one is that states a quantity of a kind asked for, in [0, 1].
-
-    0 where no such quantity is asked for. A page about a pump has sentences near "What does the pump weigh?"; where
-    the one that gives a mass is far behind them, it gives that of something else.
-    """
-    if not (kind.quantity and kind.units):
-        return 0.0
+def states_quantity(result: SearchResult, kind: QuestionKind) -> bool:
+    """Whether any scored sentence of the result has a quantity of a kind that the question asks for."""
     texts = {e.n: e.text for e in result.evidence}
-    best = stating = 0.0
     for scored in result.sentences:
-        best = max(best, scored.score)
-        if scored.score > stating and _states(texts.get(scored.evidence, "")[scored.start : scored.end], kind.units):
-            stating = scored.score
-    return best - stating
-
-
-def _states(sentence: str, units: frozenset[str]) -> bool:
-    return not units.isdisjoint(measures(sentence)) or ("time" in units and states(sentence, "time"))
-
-
-def _lowered(probability: float, by: float) -> float:
-    """A probability whose logit is lowered."""
-    odds = probability / max(1 - probability, 1e-9) * math.exp(-by)
-    return odds / (1 + odds)
+        statement = state(texts.get(scored.evidence, "")[scored.start : scored.end])
+        if any(t.kind == "quantity" and t.rival.removeprefix("=") in kind.units for t in statement.tokens):
+            return True
+        if "time" in kind.units and re.search(
+            r"\b(?:daily|weekly|monthly|yearly|shift|every)\b",
+            texts.get(scored.evidence, "")[scored.start : scored.end],
+        ):
+            return True
+    return False
 
 
 def _is_quantity(identifier: str) -> bool:

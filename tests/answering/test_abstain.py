@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pytest
-
-from lineside.answering.abstain import decide, shortfall
-from lineside.answering.questions import read_question
+from lineside.answering.abstain import decide
 from lineside.schema import LabelVote
 from tests.answering.results import search_result
 from tests.answering.support_table import EVIDENCE
@@ -86,32 +81,3 @@ def test_what_wear_costs_in_flow_is_no_price() -> None:
     assert (
         decide(search_result(question, "Worn rings cost about 6 % of the flow.", answerability=0.9), question) is None
     )
-
-
-def test_a_quantity_stated_of_something_else_only_counts_by_how_near_it_stands_to_the_best_sentence() -> None:
-    question = "What does the impeller of pump P-101 weigh?"
-    texts = ("The impeller of pump P-101 has five blades.", "The coupling guard has a mass of 12 kg.")
-    near = search_result(question, *texts, answerability=0.7)
-    far = replace(near, sentences=tuple(replace(s, score=0.9 if s.evidence == 1 else 0.4) for s in near.sentences))
-    stated = replace(near, sentences=tuple(replace(s, score=0.9 if s.evidence == 2 else 0.4) for s in near.sentences))
-    kind = read_question(question)
-    assert shortfall(far, kind) == pytest.approx(0.5)
-    assert shortfall(stated, kind) == 0
-    refusal = decide(far, question)
-    assert refusal is not None
-    assert refusal.cause == "quantity_not_stated"
-    assert decide(stated, question) is None
-
-
-def test_a_sure_result_is_answered_though_its_value_stands_in_another_sentence() -> None:
-    question = "What does the impeller of pump P-101 weigh?"
-    result = search_result(
-        question, "The impeller of pump P-101 has five blades.", "Its mass is 12 kg.", answerability=0.97
-    )
-    scores = tuple(replace(s, score=0.8 if s.evidence == 1 else 0.6) for s in result.sentences)
-    assert decide(replace(result, sentences=scores), question) is None
-
-
-def test_no_quantity_asked_for_falls_short_of_nothing() -> None:
-    question = "Why does the pump leak?"
-    assert shortfall(search_result(question, "Its mass is 12 kg."), read_question(question)) == 0

@@ -56,25 +56,3 @@ def test_a_question_of_two_parts_asks_for_the_values_of_both() -> None:
 def test_a_procedure_is_asked_for_beside_a_value() -> None:
     assert read_question("How do I measure the play? How many places?").steps
     assert not read_question("How tight are the bolts?").steps
-
-
-@pytest.mark.parametrize(
-    ("question", "units"),
-    [
-        ("How many kilowatts does the fan need?", {"power"}),
-        ("How many amperes do the pumps draw?", {"current"}),
-        ("How many litres a minute does it give?", {"volume", "flow"}),
-        ("How many cubic metres does the basin hold?", {"volume", "flow"}),
-        ("How long is the mandrel?", {"time", "length"}),
-        ("How long does the work take?", {"time"}),
-        ("What do worn rings cost in flow?", {"flow", "share"}),
-    ],
-)
-def test_the_unit_named_or_meant_tells_the_kind_of_quantity(question: str, units: set[str]) -> None:
-    assert read_question(question).units == units
-
-
-def test_things_that_are_counted_have_no_unit() -> None:
-    kind = read_question("How many blades does the impeller have?")
-    assert kind.quantity
-    assert kind.units == frozenset()
