@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -135,7 +134,7 @@ class Service:
         assert self._process is not None
         ours = self.processes()
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()  # not SIGINT: shells start what runs in the background with it ignored
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=30)
         rest = {p.pid: p for p in (*ours, *self.processes()) if p.is_running()}
