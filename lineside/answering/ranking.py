@@ -27,6 +27,7 @@ WEIGHTS: Mapping[str, float] = {
     "code_in_passage": 0.2,
     "code_in_row": 0.15,
     "other_row": -0.35,
+    "defines": 0.25,
     "label": 0.4,
     "statement": 0.15,
     "quantity": 0.35,
@@ -42,14 +43,17 @@ WEIGHTS: Mapping[str, float] = {
 `dense`, `coverage`: the search's score of the sentence. `neighbour`: the better of the sentences beside it. `words`:
 share of the question's words in the sentence or its heading, by their rarity among the candidates. `passage`: its
 passage's score, near 1 for the best only. `heading`: share of the question's words in the heading. `code_in_passage`,
-`code_in_row`: codes of the question. `other_row`: a table's row without them where another row has them. `label`: how
-far the section speaks of what the image shows. `statement`, `quantity`, `part`: it says what is asked for.
-`nothing_new`: it only repeats the question. `caption`: no sentence's end. `bare`: too short. `about_document`: it says
+`code_in_row`: codes of the question. `other_row`: a table's row without them where another row has them. `defines`:
+the row of a code about which the question asks nothing else. `label`: how far the section speaks of what the image
+shows. `statement`, `quantity`, `part`: it says what is asked for. `nothing_new`: it only repeats the question.
+`caption`: no sentence's end. `bare`: too short. `about_document`: it says
 what the document is about. `incident`: it is from a report on an event and the question is not about one: what was
 wrong once is not what is right.
 """
 
 
+_ASKED_OF_A_CODE = term_keys("mean meaning stand indicate explain command code error alarm fault warning message")
+"""Words that ask what a code is and add nothing to it: "What does alarm E-452 mean?" """
 _WEIGHED_ALONE = frozenset(("quantity", "part"))
 
 
@@ -230,6 +234,7 @@ class _QuestionView:
         self._shown = _label_words(result.labels, settings.label_share)
         self._bodies = {e.n: term_keys(e.text) for e in passages} if codes or self._shown else {}
         self._codes = self._code_shares(codes)
+        self._defined = codes if self.wanted <= codes | _ASKED_OF_A_CODE else frozenset()
         self._passage = _section_shares(passages)
         event = asks_about_event(question)
         self._incident = {e.n: float(e.document_kind == "incident" and not event) for e in passages}
@@ -274,6 +279,7 @@ class _QuestionView:
             self._code_share(n),
             code if seen.row else 0.0,
             float(seen.row and self._row_has_code and not code),
+            float(not seen.named.isdisjoint(self._defined)),
             self._labelled.get(n, 0.0),
             float(len(facets - _WEIGHED_ALONE)),
             float("quantity" in facets),

@@ -80,7 +80,7 @@ class Traits:
     `row`: a table row. `step`: an item of a list, `numbered` one with a number. `caption`: no sentence's end.
     `backward`: begins by pointing back ("It must ..."). `lead_in`: ends in a colon. `about_document`: says what the
     document is about and nothing of the thing. `bare`: too short to say anything alone.
-    `instruction`: begins by telling what to do.
+    `instruction`: begins by telling what to do. `named`: what the first cell of a row is called, if only by codes.
     """
 
     keys: frozenset[str]
@@ -95,6 +95,7 @@ class Traits:
     about_document: bool
     bare: bool
     instruction: bool
+    named: frozenset[str]
 
 
 @lru_cache(maxsize=16_384)
@@ -119,7 +120,14 @@ def traits(text: str) -> Traits:
         about_document=_ABOUT_DOCUMENT.search(text) is not None,
         bare=len(keys) < 3 and not row,
         instruction=not row and _INSTRUCTION.match(plain) is not None,
+        named=_codes_named(text) if row else frozenset(),
     )
+
+
+def _codes_named(row: str) -> frozenset[str]:
+    """The codes in a row's first cell ("Codes: M106; Brief: ..."); none where it holds other words beside them."""
+    keys = term_keys(row.partition(";")[0].partition(":")[2])
+    return keys if all(key[0] == "#" for key in keys) else frozenset()
 
 
 @lru_cache(maxsize=16_384)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lineside.answering.ranking import rank_sentences
@@ -84,3 +86,28 @@ def test_a_letter_names_a_class_as_a_code_names_a_fault() -> None:
     assert "#b" in term_keys("seams of class B")
     assert "#b" in term_keys("Class: B; Decision: release")
     assert not {key for key in term_keys("a current of 5 A") if key == "#a"}
+
+
+@pytest.mark.parametrize("question", ["What does M106 do?", "What does M106 mean?", "What is command M106?"])
+def test_what_a_code_is_stands_in_its_own_row(question: str) -> None:
+    row, other = (
+        "Codes: M106; Brief: Turn on fan and set speed",
+        "Examples: Pre: Restore the previous speed; Code: M106",
+    )
+    result = search_result(question, f"{row}\n{other}")
+    scored = tuple(replace(s, dense=s.dense - 0.4 * (s.start == 0)) for s in result.sentences)
+    found = rank_sentences(replace(result, sentences=scored), question)
+    assert [r.text for r in found] == [row, other]
+
+
+def test_a_row_that_only_uses_a_code_does_not_define_it() -> None:
+    assert traits("Codes: M106, M107; Brief: Fans").named == {"#m106", "#m107"}
+    assert not traits("Examples: Pre: Turn on the fan; Code: M106").named
+    assert not traits("Set with M106: yes; Speed: 200").named
+
+
+def test_a_question_about_more_than_the_code_is_answered_from_anywhere() -> None:
+    question = "At which speed does M106 run the fan with no speed given?"
+    wanted = "M106 with no speed given runs the fan at full speed."
+    result = search_result(question, f"Codes: M106; Brief: Turn on fan\n{wanted}")
+    assert rank_sentences(result, question)[0].text == wanted
