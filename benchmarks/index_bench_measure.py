@@ -69,15 +69,22 @@ def search(system: System, data: Data, path: Path) -> dict[str, Any]:
 
 
 def _batches(find: Search, queries: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Recall@10 and queries a second in batches of 64."""
-    hits, seconds = 0, 0.0
-    for start in range(0, len(queries), _BATCH):
-        batch = queries[start : start + _BATCH]
-        began = time.perf_counter()
-        ids = find(batch, K)
-        seconds += time.perf_counter() - began
-        hits += sum(len(np.intersect1d(a, b)) for a, b in zip(ids, truth[start : start + _BATCH], strict=True))
-    return hits / (len(queries) * K), len(queries) / seconds
+    """Recall@10, and queries a second in batches of 64, from the better of two rounds.
+
+    A round before them reads a mapped index into memory: single queries are timed warm as well.
+    """
+    hits, rounds = 0, []
+    for number in range(3):
+        seconds = 0.0
+        for start in range(0, len(queries), _BATCH):
+            batch = queries[start : start + _BATCH]
+            began = time.perf_counter()
+            ids = find(batch, K)
+            seconds += time.perf_counter() - began
+            if number == 0:
+                hits += sum(len(np.intersect1d(a, b)) for a, b in zip(ids, truth[start : start + _BATCH], strict=True))
+        rounds.append(seconds)
+    return hits / (len(queries) * K), len(queries) / min(rounds[1:])
 
 
 def _singles(find: Search, queries: np.ndarray) -> dict[str, float]:

@@ -10,7 +10,7 @@ _BAR: Final = 0.95
 
 
 def draw(measured: Sequence[dict[str, Any]], path: Path) -> None:
-    """One row a data set: recall and speed of every point, then speed and size of each index's fastest at the bar."""
+    """One row a data set: recall and speed of every point, singly and in batches, then speed and size at the bar."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -20,14 +20,15 @@ def draw(measured: Sequence[dict[str, Any]], path: Path) -> None:
     systems = list(dict.fromkeys(m["system"] for m in measured))
     colours = dict(zip(systems, plt.get_cmap("tab20").colors * 3, strict=False))
     figure, axes = plt.subplots(
-        max(len(names), 1), 2, figsize=(15, 5 * max(len(names), 1)), constrained_layout=True, squeeze=False
+        max(len(names), 1), 3, figsize=(21, 5 * max(len(names), 1)), constrained_layout=True, squeeze=False
     )
-    for (left, right), name in zip(axes, names, strict=False):
+    for (left, middle, right), name in zip(axes, names, strict=False):
         for m in (m for m in measured if m["data"] == name):
             style = _style(m["system"])
             points = m["points"]
-            left.plot([p["recall"] for p in points], [p["qps"] for p in points], color=colours[m["system"]], **style)
-            left.lines[-1].set_label(m["system"])
+            recalls = [p["recall"] for p in points]
+            for axis, rate in ((left, "qps"), (middle, "batch_qps")):
+                axis.plot(recalls, [p[rate] for p in points], color=colours[m["system"]], label=m["system"], **style)
             reaching = [p for p in points if p["recall"] >= _BAR]
             if reaching:
                 best = max(reaching, key=lambda p: p["qps"])
@@ -39,11 +40,14 @@ def draw(measured: Sequence[dict[str, Any]], path: Path) -> None:
                     xytext=(5, 4),
                     fontsize=7,
                 )
-        left.set(title=f"{name}: one thread, single queries", xlabel="recall@10", ylabel="queries a second")
-        left.set_xlim(0.85, 1.002)
-        left.set_yscale("log")
-        right.set(title=f"{name}: at recall {_BAR} or more", xlabel="bytes a vector", ylabel="queries a second")
-        for axis in (left, right):
+        for axis, how in ((left, "single queries"), (middle, "batches of 64")):
+            axis.set(title=f"{name}: one thread, {how}", xlabel="recall@10", ylabel="queries a second")
+            axis.set_xlim(0.85, 1.002)
+            axis.set_yscale("log")
+        right.set(
+            title=f"{name}: single queries at recall {_BAR} or more", xlabel="bytes a vector", ylabel="queries a second"
+        )
+        for axis in (left, middle, right):
             axis.grid(alpha=0.25, which="both")
         left.legend(fontsize=7, frameon=False, loc="lower left")
     figure.savefig(path, dpi=100)
