@@ -44,6 +44,7 @@ def draw(measured: Sequence[dict[str, Any]], path: Path) -> None:
             axis.set(title=f"{name}: one thread, {how}", xlabel="recall@10", ylabel="queries a second")
             axis.set_xlim(0.85, 1.002)
             axis.set_yscale("log")
+        right.margins(x=0.2, y=0.1)
         right.set(
             title=f"{name}: single queries at recall {_BAR} or more", xlabel="bytes a vector", ylabel="queries a second"
         )
