@@ -9,22 +9,24 @@ broker's persistence is on, and what the gateway records of each question is flu
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
+import queue
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-import aiomqtt
 import httpx
 import yaml
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -38,7 +40,6 @@ from lineside.errors import ConfigurationError, LinesideError
 _QUESTIONS = f"lineside/gateways/{NAME}/questions"
 _ANSWERS = "lineside/clients/benchmark/answers"
 _WITHIN_S = 30.0
-_PROMPTLY = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]  # as the gateway does, and the broker is told to
 
 
 @contextmanager
@@ -83,12 +84,32 @@ def _until_open(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 class MqttClient:
-    """Asks over the broker; one question at a time."""
+    """Asks over the broker; one question at a time, until `close`."""
 
-    def __init__(self, client: aiomqtt.Client, gateway: str = _QUESTIONS) -> None:
-        self._client, self._gateway = client, gateway
+    def __init__(self, port: int, gateway: str = _QUESTIONS) -> None:
+        """Connects and subscribes to the answers.
 
-    async def ask(self, question: str) -> float:
+        Raises:
+            ConfigurationError: the broker does not let it.
+        """
+        self._gateway = gateway
+        self._arrived: queue.SimpleQueue[tuple[float, MQTTMessage]] = queue.SimpleQueue()
+        subscribed = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        self._client.on_socket_open = _send_at_once
+        self._client.on_message = lambda client, data, message: self._arrived.put((time.perf_counter(), message))
+        self._client.on_subscribe = lambda client, data, number, reasons, properties: subscribed.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe(_ANSWERS, qos=1)
+        if not subscribed.wait(_WITHIN_S):
+            raise ConfigurationError("the broker confirms no subscription: see its log")
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def ask(self, question: str) -> float:
         """Seconds until the answer was there.
 
         Raises:
@@ -99,35 +120,39 @@ class MqttClient:
         properties.ResponseTopic, properties.CorrelationData = _ANSWERS, correlation
         body = json.dumps({"question": question, "mode": "extract"})
         began = time.perf_counter()
-        async with asyncio.timeout(_WITHIN_S):
-            await self._client.publish(self._gateway, body, qos=1, properties=properties)
-            async for message in self._client.messages:
-                seconds = time.perf_counter() - began
-                if getattr(message.properties, "CorrelationData", None) == correlation:
-                    break
-        if "status" not in (reply := json.loads(bytes(message.payload))):
+        self._client.publish(self._gateway, body, qos=1, properties=properties)
+        while True:
+            try:
+                arrived, message = self._arrived.get(timeout=_WITHIN_S)
+            except queue.Empty:
+                raise ConfigurationError(f"no answer within {_WITHIN_S:.0f} s: see the gateway's log") from None
+            if getattr(message.properties, "CorrelationData", None) == correlation:
+                break
+        if "status" not in (reply := json.loads(message.payload)):
             raise ConfigurationError(f"the gateway refuses a question: {reply}")
-        return seconds
+        return arrived - began
 
 
-async def measure(url: str, port: int, rounds: int) -> tuple[Summary, Summary]:
+def _send_at_once(client: Client, data: object, connection: object) -> None:
+    """As the gateway does, and as the broker is told to."""
+    assert isinstance(connection, socket.socket)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def measure(url: str, port: int, rounds: int) -> tuple[Summary, Summary]:
     """Over MQTT and over HTTP, the same questions by turns."""
     asked = questions()
     mqtt: list[float] = []
     http: list[float] = []
-    async with (
-        aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5, socket_options=_PROMPTLY) as client,
-        httpx.AsyncClient(base_url=url, timeout=_WITHIN_S) as web,
-    ):
-        await client.subscribe(_ANSWERS, qos=1)
-        ours = MqttClient(client)
+    with closing(MqttClient(port)) as ours, httpx.Client(base_url=url, timeout=_WITHIN_S) as web:
+        _until_listening(web)
         for question in asked[:5]:
-            await ours.ask(question)
+            ours.ask(question)
         for _ in range(rounds):
             for question in asked:
-                mqtt.append(await ours.ask(question))
+                mqtt.append(ours.ask(question))
                 began = time.perf_counter()
-                reply = await web.post("/v1/answer", json={"question": question, "mode": "extract"})
+                reply = web.post("/v1/answer", json={"question": question, "mode": "extract"})
                 http.append(time.perf_counter() - began)
                 reply.raise_for_status()
     over_mqtt, over_http = Summary.of(mqtt), Summary.of(http)
@@ -136,16 +161,13 @@ async def measure(url: str, port: int, rounds: int) -> tuple[Summary, Summary]:
     return over_mqtt, over_http
 
 
-async def until_listening(url: str) -> None:
+def _until_listening(web: httpx.Client) -> None:
     """Until the gateway is connected to the broker."""
-    async with httpx.AsyncClient(base_url=url, timeout=_WITHIN_S) as web, asyncio.timeout(_WITHIN_S):
-        while (await web.get("/v1/status")).json()["gateway"]["parts"]["mqtt"] != "connected":  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-
-
-async def _listen_and_measure(url: str, port: int, rounds: int) -> tuple[Summary, Summary]:
-    await until_listening(url)
-    return await measure(url, port, rounds)
+    until = time.monotonic() + _WITHIN_S
+    while web.get("/v1/status").json()["gateway"]["parts"]["mqtt"] != "connected":
+        if time.monotonic() > until:
+            raise ConfigurationError("the gateway does not reach the broker: see its log")
+        time.sleep(0.1)
 
 
 def main() -> int:
@@ -168,7 +190,7 @@ def main() -> int:
             settings.write_text(yaml.safe_dump(configuration), encoding="utf-8")
             url = f"http://127.0.0.1:{http}"
             with running(settings, url, folder / "gateway-mqtt.log"):
-                over_mqtt, over_http = asyncio.run(_listen_and_measure(url, port, options.rounds))
+                over_mqtt, over_http = measure(url, port, options.rounds)
     except (LinesideError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
