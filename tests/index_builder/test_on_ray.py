@@ -139,8 +139,6 @@ def test_a_bucket_becomes_a_release_and_a_change_costs_its_family(site: Site) ->
     assert (second.release, second.counts.parsed, second.counts.shards_built) == (2, 1, 1)
     assert second.counts.frames == first.counts.frames - 1
     assert second.counts.vectors_made <= 4
-    again = site.run()
-    assert (again.release, again.counts.parsed, again.counts.vectors_made) == (2, 0, 0)
 
 
 @pytest.mark.timeout(1200)
