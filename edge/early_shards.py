@@ -25,6 +25,7 @@ _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from edge.early_shards impor
 _MESSAGE_BYTES_MAX = 64 << 10
 _FILES_MAX = 250  # descriptors that one message may carry (SCM_MAX_FD is 253)
 _SILENCE_S = 60.0
+_END_S = 5.0  # from its last word to its end
 
 
 class EarlyShards:
@@ -55,6 +56,7 @@ class EarlyShards:
         """The verified files of a shard, the caller's to close; waits for them. None where they do not come early."""
         while shard_id not in self._arrived:
             if not self._receive():
+                self._say_what_went_wrong(shard_id)
                 return None
         return self._arrived.pop(shard_id)
 
@@ -65,6 +67,16 @@ class EarlyShards:
         self._process.wait()
         while self._arrived:
             self._arrived.popitem()[1].close()
+
+    def _say_what_went_wrong(self, shard_id: str) -> None:
+        """Nothing did where it has ended well: then it had no such shard to open."""
+        import structlog  # here: what is loaded above delays the start of the other process
+
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(_END_S)
+        if code != 0:
+            structlog.get_logger().warning("shard_not_opened_early", shard=shard_id, exit_status=code)
 
     def _receive(self) -> bool:
         from edge.sync.memory import MemoryFiles

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge.early_shards import EarlyShards
 from edge.sync import Synchroniser
@@ -78,12 +79,24 @@ def test_damaged_shard_does_not_come_early_and_is_mended_as_ever(plant: Plant, e
 
 
 @pytest.mark.integration
-def test_nothing_comes_early_with_another_key(plant: Plant, early: EarlyShards) -> None:
+def test_nothing_comes_early_with_another_key_and_the_log_says_so(plant: Plant, early: EarlyShards) -> None:
     plant.gateway().update()
     gateway = plant.gateway()
     (first, *_) = shard_ids(gateway).values()
     begin(early, gateway, secret("cell-2"))
-    assert early.take(first) is None
+    with capture_logs() as said:
+        assert early.take(first) is None
+    assert [(line["event"], line["shard"], line["exit_status"]) for line in said] == [
+        ("shard_not_opened_early", first, 1)
+    ]
+
+
+@pytest.mark.integration
+def test_gateway_without_a_release_is_no_failure_of_the_other_process(plant: Plant, early: EarlyShards) -> None:
+    begin(early, plant.gateway())
+    with capture_logs() as said:
+        assert early.take("0" * 64) is None
+    assert not said
 
 
 @pytest.mark.integration

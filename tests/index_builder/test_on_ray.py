@@ -171,7 +171,7 @@ def test_killed_at_any_moment_the_release_stays_and_the_next_run_ends_the_work(s
 
 @pytest.mark.timeout(600)
 def test_a_worker_that_is_killed_is_replaced(site: Site) -> None:
-    site.line.hold(r"PUT [^ ?]*/store/work/vectors/")
+    site.line.hold(r"PUT [^ ?]*/vectors/")
     process = site.start()
     assert site.line.held.wait(WAIT_S), (site.folder / "job.log").read_text()
     workers = [p for p in psutil.Process(process.pid).children(recursive=True) if "_StageActor" in _name(p)]
@@ -192,7 +192,7 @@ def test_an_outage_of_the_store_ends_the_run_and_harms_nothing(site: Site) -> No
     for path in sorted((site.local / "drive").glob("valves-*.md")):
         path.write_text(path.read_text().replace("turns", "full turns"))
     site.fill()
-    site.line.hold(r"PUT [^ ?]*/store/work/parsed/")
+    site.line.hold(r"PUT [^ ?]*/parsed/")
     process = site.start()
     assert site.line.held.wait(WAIT_S), (site.folder / "job.log").read_text()
     site.line.cut()
