@@ -1,4 +1,4 @@
-"""Vector indexes behind one interface: this project's candidates and builder, hnswlib, usearch, ScaNN, Milvus Lite.
+"""Vector indexes behind one interface: this project's candidates and builder, hnswlib, usearch, ScaNN.
 
 Every system builds to a path, is opened from it, and is searched by one thread with a ladder of its own efforts.
 """
