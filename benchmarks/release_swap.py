@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,10 @@ class Counts:
     @property
     def passed(self) -> bool:
         return not self.failed and not self.mixed and bool(self.requests)
+
+    def as_json(self, store: str) -> str:
+        """The figures, whether they pass, and the store; not by `asdict`, which cannot copy a `Counter`."""
+        return json.dumps(vars(self) | {"passed": self.passed, "store": store}, indent=2)
 
 
 def build_editions(folder: Path, models: Path, count: int) -> tuple[list[Edition], dict[str, str]]:
@@ -282,7 +286,7 @@ def main() -> int:
                 )
             )
     if options.json:
-        print(json.dumps(asdict(counts) | {"passed": counts.passed, "store": catalogue.store.url}, indent=2))
+        print(counts.as_json(catalogue.store.url))
     else:
         print(_report(counts, options, catalogue.store.url))
     return 0 if counts.passed else 1
