@@ -163,14 +163,19 @@ def change(site: Site, share: float) -> int:
 
 
 def kill_at_random(site: Site, kills: int, longest_s: float) -> dict[str, Any]:
-    """Kills runs of a fresh store at random moments, then lets one end."""
+    """Kills runs of a fresh store at random moments, then lets one end.
+
+    A run goes on where the one before was killed, so all of them together get about as long as one undisturbed run:
+    with longer ones the first would do the work, and the rest would have ended before they are killed.
+    """
     store, reached = open_store(site.store), []
+    each_s = longest_s * min(1.0, 2 / kills)
     site.store = f"s3://{site.bucket}/killed"
     chosen = random.Random(3)
     for _ in range(kills):
         process = site.start()
         try:
-            process.wait(chosen.uniform(0.1, 0.9) * longest_s)
+            process.wait(chosen.uniform(0.1, 0.9) * each_s)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
