@@ -20,7 +20,8 @@ class Runtime(BaseModel):
     device: str = Field("cpu", description="torch device: cpu, cuda, cuda:1 ...; openvino runs on cpu")
     dtype: Dtype = Field(
         "bfloat16",
-        description="precision of weights and activations; vectors are float32 always. int8: openvino's "
+        description="precision of weights and activations; vectors are float32 always. Under openvino a CPU without "
+        "bfloat16 instructions computes in float32 instead. int8: openvino's "
         "alone, three quarters of bfloat16's time on CPUs with VNNI, cosine to float32 above 0.997",
     )
     threads: int = Field(
