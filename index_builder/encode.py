@@ -99,8 +99,9 @@ def shard_vectors(
     texts = [*map(encoder_text, passages), *map(encoder_text, pictures)]
     quoted = [passages[span.passage].text[span.start : span.end] for span in sentence_spans(passages)]
     text_rows, sentences = _text_rows(texts, text), _text_rows(quoted, text)
+    known = _text_rows([question.text for question in content.known], text)
     if joint_image is None:
-        return ShardVectors(text=text_rows, sentences=sentences)
+        return ShardVectors(text=text_rows, sentences=sentences, known=known)
     images = joint_image.lookup(list(content.images))
     if joint_text is None:
         own = np.empty((0, images.shape[1]), np.float32)
@@ -112,7 +113,7 @@ def shard_vectors(
     joint = np.concatenate([own, images])
     encoded = np.append(joint.any(axis=1), False)  # row -1 is none
     joint_rows[~encoded[joint_rows]] = -1
-    return ShardVectors(text=text_rows, sentences=sentences, joint=joint, joint_rows=joint_rows)
+    return ShardVectors(text=text_rows, sentences=sentences, joint=joint, joint_rows=joint_rows, known=known)
 
 
 def _text_rows(texts: Sequence[str], space: VectorSpace) -> Rows:

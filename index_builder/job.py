@@ -109,7 +109,7 @@ class Reindex:
             plan = plan_source(listing, self._source, self._settings.build.limits)
             rows, failures = self._parse(plan, listing)
             report = self._report(plan, rows, failures)
-            if not any(row.families for row in rows):
+            if not families(rows):
                 self._write(report)
                 said = "; ".join(str(error) for error in report.errors[:5])
                 raise DataError(f"{self._source.url} holds no documents and no frames: {said or 'it is empty'}")
@@ -175,6 +175,7 @@ class Reindex:
         counts.passages = sum(row.passages for row in rows)
         counts.figures = sum(row.figures for row in rows)
         counts.frames = sum(row.frames for row in rows)
+        counts.known_questions = sum(row.known_questions for row in rows)
         return rows, failures
 
     def _known_rows(self, files: Sequence[FileTask], listing: Listing) -> dict[str, Row]:
@@ -247,6 +248,13 @@ class Reindex:
     def _report(self, plan: SourcePlan, rows: Sequence[Row], failures: Sequence[FileError]) -> ErrorReport:
         errors = [*plan.errors, *failures, *(FileError.of(r.path, r.error) for r in rows if r.error is not None)]
         warnings = [*plan.warnings, *(FileError.of(r.path, w) for r in rows for w in r.warnings)]
+        searched = families(rows).keys()
+        warnings += [
+            FileError.of(r.path, f"{family} has no documents to answer from: its known questions were left out")
+            for r in rows
+            for family in r.families
+            if family not in searched
+        ]
         report = ErrorReport(
             errors=tuple(sorted(errors, key=lambda e: e.path)), warnings=tuple(sorted(warnings, key=lambda e: e.path))
         )
@@ -276,10 +284,14 @@ class Reindex:
         self._progress.finish(
             "done",
             f"{what}{unpromoted}: {counts.documents} documents, {counts.passages} passages, {counts.figures} figures, "
-            f"{counts.frames} frames; {counts.shards_built} shards built, {counts.shards_kept} kept; "
-            f"{run.errors} files left out",
+            f"{counts.frames} frames{_also(counts.known_questions)}; {counts.shards_built} shards built, "
+            f"{counts.shards_kept} kept; {run.errors} files left out",
         )
         return Outcome(release, is_new, report)
+
+
+def _also(known_questions: int) -> str:
+    return f", {known_questions} known questions" if known_questions else ""
 
 
 def _current(catalogue: Catalogue) -> Release | None:

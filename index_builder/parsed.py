@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from index_builder.digests import digest, join, split
-from lineside.documents import Document, Figure, Frame, Passage
+from lineside.documents import Document, Figure, Frame, KnownQuestion, Passage
 from lineside.errors import IntegrityError
 from lineside.shards import encoder_text, sentence_spans
 
@@ -30,6 +30,7 @@ PARSED_SCHEMA = pa.schema(
         ("passages", pa.int32()),
         ("figures", pa.int32()),
         ("frames", pa.int32()),
+        ("known_questions", pa.int32()),
         ("texts", pa.binary()),
         ("joint_texts", pa.binary()),
         ("images", pa.binary()),
@@ -48,11 +49,12 @@ class Content:
     images: one for every figure, then one for every frame.
     """
 
-    documents: Sequence[Document]
-    passages: Sequence[Passage]
-    figures: Sequence[Figure]
-    frames: Sequence[Frame]
-    images: Sequence[bytes]
+    documents: Sequence[Document] = ()
+    passages: Sequence[Passage] = ()
+    figures: Sequence[Figure] = ()
+    frames: Sequence[Frame] = ()
+    images: Sequence[bytes] = ()
+    known: Sequence[KnownQuestion] = ()
 
     def of_family(self, family: str) -> Content:
         """The part that belongs to one family."""
@@ -63,6 +65,7 @@ class Content:
             figures=[f for f in self.figures if f.family == family],
             frames=[f for f in self.frames if f.family == family],
             images=[image for image, picture in zip(self.images, pictures, strict=True) if picture.family == family],
+            known=[q for q in self.known if q.family == family],
         )
 
 
@@ -85,13 +88,14 @@ def image_digest(data: bytes) -> bytes:
 
 
 def texts_of(content: Content) -> Texts:
-    """Passages under their headings, captions and sentences; for the joint space the passages alone."""
+    """Passages under their headings, captions, sentences, known questions; for the joint space the passages alone."""
     passages = [encoder_text(passage) for passage in content.passages]
     pictures: list[Figure | Frame] = [*content.figures, *content.frames]
     captions = [encoder_text(item) for item in pictures]
     quoted = [content.passages[s.passage].text[s.start : s.end] for s in sentence_spans(content.passages)]
+    asked = [question.text for question in content.known]
     return Texts(
-        text={text_digest(text): text for text in (*passages, *captions, *quoted) if text.strip()},
+        text={text_digest(text): text for text in (*passages, *captions, *quoted, *asked) if text.strip()},
         joint={text_digest(text): text for text in passages if text.strip()},
     )
 
@@ -104,11 +108,13 @@ class _Stored(BaseModel):
     figures: list[dict[str, Any]]
     frames: list[dict[str, Any]]
     images: list[int]
+    known: list[dict[str, Any]]
 
 
 _DOCUMENTS = TypeAdapter(list[Document])
 _FIGURES = TypeAdapter(list[Figure])
 _FRAMES = TypeAdapter(list[Frame])
+_KNOWN = TypeAdapter(list[KnownQuestion])
 _PASSAGES = TypeAdapter(list[Passage])
 
 
@@ -125,12 +131,13 @@ def parsed_row(
     thumbnails: dict[bytes, bytes] | None = None,
 ) -> dict[str, Any]:
     """A row of `PARSED_SCHEMA`. `thumbnails` has one for every distinct image of the content."""
-    content = content or Content([], [], [], [], [])
+    content = content or Content()
     texts = texts_of(content)
     distinct = list(dict.fromkeys(content.images))
     small = thumbnails or {}
     stored = _as_json(content, distinct)
     families = {d.family for d in content.documents} | {f.family for f in content.frames}
+    families |= {question.family for question in content.known}
     return {
         "path": path,
         "etag": etag,
@@ -145,6 +152,7 @@ def parsed_row(
         "passages": len(content.passages),
         "figures": len(content.figures),
         "frames": len(content.frames),
+        "known_questions": len(content.known),
         "texts": join(texts.text),
         "joint_texts": join(texts.joint),
         "images": join(distinct),
@@ -167,6 +175,7 @@ def _as_json(content: Content, distinct: Sequence[bytes]) -> str:
             "figures": [f.model_dump(mode="json", exclude={"image", "media_type"}) for f in content.figures],
             "frames": [f.model_dump(mode="json", exclude={"image", "media_type"}) for f in content.frames],
             "images": [place[image] for image in content.images],
+            "known": [q.model_dump(mode="json") for q in content.known],
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -200,6 +209,7 @@ def read_content(stored: str, images: bytes, thumbnails: Sequence[bytes]) -> Con
                 [{**f, **image} for f, image in zip(found.frames, small[split_at:], strict=True)]
             ),
             images=[digests[number] for number in found.images],
+            known=_KNOWN.validate_python(found.known),
         )
     except (ValidationError, ValueError, KeyError, IndexError) as error:
         raise IntegrityError(f"a stored row cannot be read: {str(error)[:300]}") from error

@@ -14,9 +14,9 @@ from index_builder.tasks import FileTask
 from ingest.chunk import CountTokens, chunk, chunker_fingerprint
 from ingest.frames import parse_frame
 from ingest.limits import ParseLimits
-from ingest.parse import parse
+from ingest.parse import ParsedSource, parse
 from ingest.source import Resolve, normalise_link
-from lineside.documents import Document, Figure, Frame, Passage
+from lineside.documents import Figure, Frame, Passage
 from lineside.encoders.model_folder import text_fingerprint
 from lineside.errors import ParseError, ShardError
 from lineside.shards import ShardSettings
@@ -82,7 +82,7 @@ def parse_file(
         if task.label is not None:
             frame = parse_frame(read.file, task.label.as_frame_label(), family_rules=build.family_rules, limits=limits)
             small = images.shrink(frame)
-            content = Content([], [], [], [small], images.order)
+            content = Content(frames=[small], images=images.order)
         else:
             found = parse(
                 read.file,
@@ -91,7 +91,7 @@ def parse_file(
                 limits=limits,
             )
             warnings += found.warnings
-            content = _content(found.documents, count_tokens, build.passage_tokens, images, warnings)
+            content = _content(found, count_tokens, build.passage_tokens, images, warnings)
     except (ParseError, ShardError) as error:
         return ParsedFile(parsed_row(**row, error=str(error).removeprefix(f"{task.path}: ")), {})
     return ParsedFile(
@@ -100,18 +100,19 @@ def parse_file(
 
 
 def _content(
-    documents: tuple[Document, ...], count_tokens: CountTokens, max_tokens: int, images: _Images, warnings: list[str]
+    found: ParsedSource, count_tokens: CountTokens, max_tokens: int, images: _Images, warnings: list[str]
 ) -> Content:
     passages: list[Passage] = []
     figures: list[Figure] = []
-    for document in documents:
+    for document in found.documents:
         passages += chunk(document, count_tokens=count_tokens, max_tokens=max_tokens)
         for figure in document.figures:
             try:
                 figures.append(images.shrink(figure))
             except ShardError as error:
                 warnings.append(f"figure {figure.caption[:80] or figure.id!r} was left out: {error}")
-    return Content([d.model_copy(update={"figures": ()}) for d in documents], passages, figures, [], images.order)
+    documents = [d.model_copy(update={"figures": ()}) for d in found.documents]
+    return Content(documents, passages, figures, [], images.order, found.questions)
 
 
 class _Images:

@@ -41,6 +41,7 @@ class Row:
     passages: int
     figures: int
     frames: int
+    known_questions: int
     texts: bytes
     joint_texts: bytes
     images: bytes
@@ -57,7 +58,9 @@ class Row:
 
 
 def rows_of(segment: str, table: pa.Table) -> Iterator[Row]:
-    """Every row of a segment; what a shard is written from is not read."""
+    """Every row of a segment; what a shard is written from is not read. One of an older schema has none."""
+    if not set(LIGHT) <= set(table.schema.names):
+        return
     for place, values in enumerate(table.select(LIGHT).to_pylist()):
         yield Row(segment=segment, place=place, **values)
 
@@ -208,12 +211,15 @@ def _with_probe(tasks: list[EmbedTask], name: Space, space: VectorSpace) -> list
 
 
 def families(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows by family, both in order; a file of reports may belong to several."""
+    """Rows by family, both in order; a file of reports may belong to several.
+
+    Known questions alone make no family: there would be nothing to answer from.
+    """
     found: dict[str, list[Row]] = {}
     for row in rows:
         for family in row.families:
             found.setdefault(family, []).append(row)
-    return dict(sorted(found.items()))
+    return {f: members for f, members in sorted(found.items()) if any(row.documents or row.frames for row in members)}
 
 
 def family_key(family: str, rows: Sequence[Row], made_by: Sequence[str]) -> str:

@@ -176,6 +176,7 @@ class BuildWorker:
                 passages=content.passages,
                 figures=content.figures,
                 frames=content.frames,
+                known=content.known,
                 vectors=shard_vectors(content, self._work.text, spaces.get("joint_text"), spaces.get("joint_image")),
                 fingerprints=task.fingerprints,
                 settings=self._settings.build.shard,
@@ -211,6 +212,7 @@ def _family_content(work: WorkArea, task: BuildTask) -> Content:
             *(image for part in parts for image in part.images[: len(part.figures)]),
             *(image for part in parts for image in part.images[len(part.figures) :]),
         ],
+        known=[q for part in parts for q in part.known],
     )
 
 

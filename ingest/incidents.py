@@ -12,6 +12,7 @@ from typing import Any
 
 from ingest.builder import DocumentBuilder, fold_line
 from ingest.identity import report_id
+from ingest.json_lines import json_lines
 from ingest.limits import ParseLimits
 from ingest.metadata import metadata_from, readable_lines
 from ingest.source import family_of
@@ -64,9 +65,7 @@ def parse_incidents(path: str, text: str, *, family_rules: Mapping[str, str] | N
 def _records(path: str, text: str) -> Iterator[tuple[int, Mapping[str, Any] | ParseError]]:
     """(line number, report) of a file; a line that is not a report comes as its error."""
     if not path.lower().endswith(".csv"):
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line.strip():
-                yield number, _json_object(line)
+        yield from json_lines(text)
         return
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -77,14 +76,6 @@ def _records(path: str, text: str) -> Iterator[tuple[int, Mapping[str, Any] | Pa
                 yield reader.line_num, {str(k).strip(): v for k, v in row.items() if v}
     except csv.Error as error:
         yield reader.line_num, ParseError(f"is not valid CSV ({error})")
-
-
-def _json_object(line: str) -> Mapping[str, Any] | ParseError:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return ParseError(f"is not JSON ({str(error)[:120]}): write one object a line")
-    return value if isinstance(value, dict) else ParseError("is not a JSON object: write one object a line")
 
 
 def _document(

@@ -22,6 +22,8 @@ class ParseLimits(BaseModel):
     max_figures: int = Field(2_000, ge=0, le=20_000, description="figures of one document")
     max_figure_side_px: int = Field(1_600, ge=64, le=8_000, description="figures that are re-encoded shrink to this")
     max_reports: int = Field(100_000, ge=1, le=5_000_000, description="incident reports in one file")
+    max_known_questions: int = Field(100_000, ge=1, le=5_000_000, description="known questions in one file")
+    max_known_question_chars: int = Field(1_000, ge=1, le=100_000)
     max_front_matter_chars: int = Field(100_000, ge=1, le=5_000_000)
 
 

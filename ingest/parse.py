@@ -13,13 +13,14 @@ from ingest.frames import LABELS_FILE
 from ingest.html import parse_html
 from ingest.identity import document_id
 from ingest.incidents import parse_incidents
+from ingest.known_questions import holds_known_questions, parse_known_questions
 from ingest.limits import DEFAULT_LIMITS, ParseLimits
 from ingest.markdown import parse_markdown
 from ingest.metadata import Metadata, split_front_matter
 from ingest.pdf import parse_pdf
 from ingest.plain import decode_text, parse_plain
 from ingest.source import Resolve, SourceFile, family_of
-from lineside.documents import Document
+from lineside.documents import Document, KnownQuestion
 from lineside.errors import ParseError
 
 _MARKDOWN = frozenset({".md", ".markdown"})
@@ -36,6 +37,7 @@ class ParsedSource:
 
     documents: tuple[Document, ...]
     warnings: tuple[str, ...] = ()
+    questions: tuple[KnownQuestion, ...] = ()
 
 
 def is_document(path: str) -> bool:
@@ -79,6 +81,10 @@ def _parse(
         raise ParseError(
             f"{extension or 'no'} extension is not read: use one of {', '.join(sorted(DOCUMENT_EXTENSIONS))}"
         )
+    if holds_known_questions(source.path):
+        text = decode_text(source.data)
+        known = parse_known_questions(source.path, text, family_rules=family_rules, limits=limits)
+        return ParsedSource((), known.warnings, known.questions)
     if extension in _REPORTS:
         text = decode_text(source.data)
         reports = parse_incidents(source.path, text, family_rules=family_rules, limits=limits)

@@ -93,6 +93,18 @@ class Document(_Record):
     tables: tuple[Table, ...] = Field((), description="where rows stand, so that a passage never cuts one apart")
 
 
+class KnownQuestion(_Record):
+    """A question that somebody has looked up in the documents of its family, and whether they answer it.
+
+    What is asked near to it is judged by it (`lineside/search/known_questions.py`).
+    """
+
+    family: str
+    text: str = Field(min_length=1)
+    answered: bool
+    source: str = Field(description="path below the source's root")
+
+
 class Passage(_Record):
     """A piece of a document that is retrieved and cited as one: `text == document.text[start:end]`."""
 

@@ -55,6 +55,7 @@ class Counts(BaseModel):
     passages: int = 0
     figures: int = 0
     frames: int = 0
+    known_questions: int = 0
     vectors_known: int = 0
     vectors_made: int = 0
     families: int = 0

@@ -15,7 +15,14 @@ from lineside.answering.questions import QuestionKind, read_question
 from lineside.schema import LabelVote
 from lineside.search.contract import SearchResult, Signals
 
-Cause = Literal["unknown_identifier", "nothing_relevant", "quantity_not_stated", "attribute_not_stated", "no_evidence"]
+Cause = Literal[
+    "unknown_identifier",
+    "nothing_relevant",
+    "known_unanswered",
+    "quantity_not_stated",
+    "attribute_not_stated",
+    "no_evidence",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +32,15 @@ class AbstainSettings:
     Below `bar` the answer abstains. Between `bar` and `sure_bar` it abstains when a second sign speaks against an
     answer: no sentence states a quantity of the kind asked for, or one of several identifiers is unknown. An image that
     is recognised (`image_share` of the votes at least) lowers both bars by `image_relief`, since the question's words
-    then carry only part of the question; a question that points at it ("what is this?") is always tried.
+    then carry only part of the question; a question that points at it ("what is this?") is always tried. A refusal
+    names the known question that it rests on where one is as near as `known_cosine`.
     """
 
     bar: float = 0.24
     sure_bar: float = 0.5
     image_share: float = 0.5
     image_relief: float = 0.2
+    known_cosine: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,9 @@ def decide(result: SearchResult, question: str, settings: AbstainSettings = Abst
     if carried and kind.shown:
         return None
     if signals.answerability < settings.bar - relief:
+        near = signals.known
+        if near is not None and not near.answered and near.cosine >= settings.known_cosine:
+            return _abstention("known_unanswered", f"“{near.text}” was looked up before, in vain", result, signals)
         return _abstention("nothing_relevant", "no passage is close enough to the question", result, signals)
     if unsure and kind.quantity and kind.units and not states_quantity(result, kind):
         asked = " or ".join(sorted(kind.units))

@@ -16,7 +16,8 @@ class AnswerabilityFeatures:
     where a question meets nothing but its general subject, all are equally near. `agreement`: mean cosine of the best
     passage to the next ones, which drift apart where each shares something else with the question. `unmet_thing`: the
     thing asked for by name is in none of the best passages. `unmet_neighbours`: share of the pairs of words side by
-    side in the question, by idf, that no sentence of the best passages holds both of ("burst pressure").
+    side in the question, by idf, that no sentence of the best passages holds both of ("burst pressure"). `known_lean`:
+    from -1 to 1, whether known questions like this one are answered; 0 where none is near.
     """
 
     dense: float
@@ -27,6 +28,7 @@ class AnswerabilityFeatures:
     agreement: float
     unmet_thing: bool
     unmet_neighbours: float
+    known_lean: float = 0.0
 
     def row(self) -> tuple[float, ...]:
         """The values in the order of `FEATURES`."""
@@ -39,6 +41,7 @@ class AnswerabilityFeatures:
             self.agreement,
             float(self.unmet_thing),
             self.unmet_neighbours,
+            self.known_lean,
         )
 
 
@@ -51,11 +54,12 @@ FEATURES = (
     "agreement",
     "unmet_thing",
     "unmet_neighbours",
+    "known_lean",
 )
 
 # Logistic regression; benchmarks/answerability.py fits it and prints how well it separates (docs/adr/0005).
 _BIAS = -10.6
-_WEIGHTS = (9.0, 1.9, 5.9, -4.0, 10.4, 3.5, -1.3, -1.0)
+_WEIGHTS = (9.0, 1.9, 5.9, -4.0, 10.4, 3.5, -1.3, -1.0, 0.0)
 
 
 def answerability(features: AnswerabilityFeatures) -> float:

@@ -57,6 +57,15 @@ class ScoredSentence:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownNeighbour:
+    """The known question nearest to the one asked: whether it is answered, and the cosine of the two."""
+
+    text: str
+    answered: bool
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
 class Signals:
     """What abstention is decided from; every value is about the whole result.
 
@@ -64,7 +73,7 @@ class Signals:
     found in the best-covering passage. `unknown_terms`: content terms of the question that occur nowhere in the
     searched knowledge. `missing_identifiers`: identifiers in the question that no retrieved passage contains.
     `answerability` in [0, 1]: the calibrated combination; below the bar the answer abstains. `features`: what it was
-    estimated from, to calibrate it; None where nothing was estimated.
+    estimated from, to calibrate it; None where nothing was estimated. `known`: the known question nearest to this one.
     """
 
     dense: float
@@ -73,6 +82,7 @@ class Signals:
     missing_identifiers: tuple[str, ...]
     answerability: float
     features: AnswerabilityFeatures | None = None
+    known: KnownNeighbour | None = None
 
 
 @dataclass(frozen=True, slots=True)

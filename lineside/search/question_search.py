@@ -233,6 +233,7 @@ class QuestionSearch:
         retrieved = set(np.concatenate([lexical.row_terms(r) for r in rows]).tolist()) if terms.identifiers else set()
         unretrieved = [lexical.terms[t].removeprefix("#") for t in terms.identifiers if t not in retrieved]
         missing = (*terms.missing_identifiers, *unretrieved) if rows else terms.missing_identifiers
+        known = self.release.known_questions.lean(self.query.text_vector, self.query.family)
         features = AnswerabilityFeatures(
             dense=max(scores, default=0.0),
             coverage=coverage,
@@ -242,6 +243,7 @@ class QuestionSearch:
             agreement=float(self.best.agreement.mean()) if len(self.best.agreement) else 1.0,
             unmet_thing=self._unmet_thing(),
             unmet_neighbours=self._unmet_neighbours(),
+            known_lean=known.lean,
         )
         return Signals(
             dense=features.dense,
@@ -250,6 +252,7 @@ class QuestionSearch:
             missing_identifiers=missing,
             answerability=answerability(features) if passages else 0.0,
             features=features,
+            known=known.nearest,
         )
 
     def _unmet_thing(self) -> bool:

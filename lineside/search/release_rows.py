@@ -13,6 +13,7 @@ from lineside.schema import Evidence
 from lineside.search.dense_field import DenseField, FieldPart
 from lineside.search.evidence import EvidenceRows
 from lineside.search.filters import FilterColumns
+from lineside.search.known_questions import KnownQuestions
 from lineside.search.lexical_index import LexicalIndex
 from lineside.search.sentence_field import SentenceField
 from lineside.search.sentence_scores import ShardSentences
@@ -61,6 +62,7 @@ class ReleaseRows:
         self.labels: list[str | None] = table.column("label").to_pylist()
         self.votes_from = np.array([bool(x) for x in self.labels], bool) & self.filters.is_frame & self.joint.has_vector
         self.evidence = EvidenceRows(self.shards, self.starts)
+        self.known_questions = KnownQuestions(self.shards)
         self.sentence_field = SentenceField(self.shards)
         self.sentences = [ShardSentences(s, m) for s, m in zip(self.shards, self.lexical.to_release, strict=True)]
 

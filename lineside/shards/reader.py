@@ -15,6 +15,8 @@ from lineside.errors import IntegrityError, NotFound, ShardError
 from lineside.shards.arrow_files import read_table
 from lineside.shards.files import ShardFiles, shard_files
 from lineside.shards.images import ImagePack, StoredImage
+from lineside.shards.known import TABLE as KNOWN_TABLE
+from lineside.shards.known import KnownRows, no_known, read_known
 from lineside.shards.lexical import LexicalPostings, read_postings
 from lineside.shards.manifest import MANIFEST_NAME, Manifest, file_sha256, read_manifest
 from lineside.shards.rows import DOCUMENT_SCHEMA, ROW_SCHEMA, document_at
@@ -28,6 +30,7 @@ class Shard:
     rows: table of `ROW_SCHEMA`, one row for every passage, figure and frame.
     text, joint: vector indexes; row i of the shard is vector i of `text` and vector `joint_rows[i]` of `joint`.
     sentence_rows, sentence_starts, sentence_ends: (s,) int32; sentence_vectors: (s, d) int8, times `sentence_scale`.
+    known: questions that were looked up; shards written before there were any have none.
     """
 
     def __init__(self, files: ShardFiles, manifest: Manifest) -> None:
@@ -45,6 +48,9 @@ class Shard:
         self.lexical: LexicalPostings = read_postings(files)
         self.text = self._vectors("text")
         self.joint = self._vectors("joint") if "joint" in manifest.effort_curves else None
+        dimension = manifest.dimensions["text"]
+        has_known = KNOWN_TABLE in manifest.files
+        self.known: KnownRows = read_known(files, dimension) if has_known else no_known(dimension)
         self._images = ImagePack(files)
         self._document_rows = {i: n for n, i in enumerate(self.documents.column("id").to_pylist())}
         self._row_of = {i: n for n, i in enumerate(self.rows.column("id").to_pylist())}

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lineside.documents import Document, Figure, Frame, Passage
+from lineside.documents import Document, Figure, Frame, KnownQuestion, Passage
 from lineside.errors import ShardError
 from lineside.shards.arrow_files import write_table
 from lineside.shards.images import image_name, thumbnail, write_images
 from lineside.shards.index_building import build_vector_index
+from lineside.shards.known import in_order, write_known
 from lineside.shards.lexical import build_postings, write_postings
 from lineside.shards.manifest import (
     FORMAT_VERSION,
@@ -55,12 +56,14 @@ class ShardVectors:
     joint: (m, dj): of images for figures and frames, of texts for passages; None without a joint encoder.
     joint_rows: (n,) position in `joint` of every row, -1 for none; rows with equal content may share one.
     sentences: (s, dt), one for every span of `sentence_spans(passages)`.
+    known: (q, dt), one for every known question; None where there are none.
     """
 
     text: Vectors
     sentences: Vectors
     joint: Vectors | None = None
     joint_rows: NDArray[np.int32] | None = None
+    known: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ def write_shard(
     frames: Sequence[Frame],
     vectors: ShardVectors,
     fingerprints: Mapping[str, str],
+    known: Sequence[KnownQuestion] = (),
     settings: ShardSettings | None = None,
     images_are_thumbnails: bool = False,
 ) -> ShardRef:
@@ -96,7 +100,7 @@ def write_shard(
         ConfigurationError: no vector index within the budget reaches the recall bar.
     """
     settings = settings or ShardSettings()
-    content = _Content.sorted(family, documents, passages, figures, frames, vectors)
+    content = _Content.sorted(family, documents, passages, figures, frames, known, vectors)
     out_root.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=out_root))
     try:
@@ -129,6 +133,8 @@ class _Content:
     sentences: Vectors
     joint: Vectors | None
     joint_rows: NDArray[np.int32]
+    known: Sequence[KnownQuestion]
+    known_vectors: Vectors
 
     @classmethod
     def sorted(
@@ -138,18 +144,19 @@ class _Content:
         passages: Sequence[Passage],
         figures: Sequence[Figure],
         frames: Sequence[Frame],
+        known: Sequence[KnownQuestion],
         vectors: ShardVectors,
     ) -> _Content:
         check_unique([d.id for d in documents], "document")
         check_unique([*(p.id for p in passages), *(f.id for f in figures), *(f.id for f in frames)], "row")
-        known = {d.id for d in documents}
+        document_ids = {d.id for d in documents}
         items: list[Passage | Figure] = [*passages, *figures]
         for item in items:
-            if item.document_id not in known:
+            if item.document_id not in document_ids:
                 raise ShardError(f"{item.id} belongs to document {item.document_id}, which is not given")
         spans = sentence_spans(passages)
         n = len(passages) + len(figures) + len(frames)
-        _check_vectors(vectors, n, len(spans))
+        _check_vectors(vectors, n, len(spans), len(known))
 
         def position(item: Passage | Figure) -> tuple[str, int, str]:
             return (item.document_id, item.start, item.id)
@@ -168,6 +175,8 @@ class _Content:
             key=lambda i: (new_place[spans[i].passage], spans[i].start),
         )
         joint, joint_rows = _joint_in_row_order(vectors, np.array(row_order, np.int64))
+        known_order = in_order(known)
+        known_rows = np.zeros((0, vectors.text.shape[1]), np.float32) if vectors.known is None else vectors.known
         return cls(
             family=family,
             documents=sorted(documents, key=lambda d: d.id),
@@ -179,16 +188,21 @@ class _Content:
             sentences=np.ascontiguousarray(vectors.sentences[np.array(span_order, np.int64)], np.float32),
             joint=joint,
             joint_rows=joint_rows,
+            known=[known[i] for i in known_order],
+            known_vectors=np.ascontiguousarray(known_rows[np.array(known_order, np.int64)], np.float32),
         )
 
 
-def _check_vectors(vectors: ShardVectors, n: int, n_sentences: int) -> None:
+def _check_vectors(vectors: ShardVectors, n: int, n_sentences: int, n_known: int) -> None:
     if vectors.text.ndim != 2 or len(vectors.text) != n:
         raise ShardError(f"text vectors have shape {vectors.text.shape}, there are {n} rows")
     if vectors.sentences.ndim != 2 or len(vectors.sentences) != n_sentences:
         raise ShardError(f"sentence vectors have shape {vectors.sentences.shape}, there are {n_sentences} sentences")
     if n_sentences and vectors.sentences.shape[1] != vectors.text.shape[1]:
         raise ShardError("sentence vectors and text vectors differ in dimension")
+    known = () if vectors.known is None else vectors.known.shape
+    if n_known and known != (n_known, vectors.text.shape[1]):
+        raise ShardError(f"vectors of known questions have shape {known}, there are {n_known}")
     if (vectors.joint is None) != (vectors.joint_rows is None):
         raise ShardError("joint vectors and their row map come together")
     if vectors.joint is not None and vectors.joint_rows is not None:
@@ -200,6 +214,7 @@ def _check_vectors(vectors: ShardVectors, n: int, n_sentences: int) -> None:
         ("text", vectors.text),
         ("sentence", vectors.sentences),
         ("joint", vectors.joint),
+        ("known question", vectors.known),
     ):
         if matrix is None or not matrix.size:
             continue
@@ -238,6 +253,7 @@ def _write_files(
     )
     write_table(document_table(content.documents), directory / "documents.arrow")
     scale = _write_sentences(directory, content)
+    write_known(directory, content.known, content.known_vectors)
     texts = [content.passages[s.passage].text[s.start : s.end] for s in content.spans]
     fields = [lexical_fields(i, None if isinstance(i, Frame) else by_id[i.document_id]) for i in items]
     write_postings(build_postings(fields, texts), directory)
@@ -264,6 +280,7 @@ def _write_files(
             "frames": len(content.frames),
             "sentences": len(content.spans),
             "images": len({n for n in names if n}),
+            "known_questions": len(content.known),
         },
         fingerprints=dict(fingerprints),
         settings=settings.model_dump(mode="json"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineside.analysis import sentences, terms
 from lineside.schema import Evidence, LabelVote
-from lineside.search.contract import ScoredSentence, SearchResult, Signals
+from lineside.search.contract import KnownNeighbour, ScoredSentence, SearchResult, Signals
 
 
 def search_result(
@@ -15,6 +15,7 @@ def search_result(
     answerability: float = 0.9,
     unknown_terms: tuple[str, ...] = (),
     missing_identifiers: tuple[str, ...] = (),
+    known: KnownNeighbour | None = None,
 ) -> SearchResult:
     """Evidence numbered in the given order with falling scores."""
     asked = set(terms(question))
@@ -40,5 +41,5 @@ def search_result(
         for span in sentences(text):
             share = len(asked & set(terms(text[span.start : span.end]))) / max(1, len(asked))
             scored.append(ScoredSentence(n, span.start, span.end, share, share, share))
-    signals = Signals(0.6, 0.6, unknown_terms, missing_identifiers, answerability)
+    signals = Signals(0.6, 0.6, unknown_terms, missing_identifiers, answerability, known=known)
     return SearchResult(7, tuple(evidence), tuple(scored), labels, signals, {})

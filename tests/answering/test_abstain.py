@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lineside.answering.abstain import decide
 from lineside.schema import LabelVote
+from lineside.search.contract import KnownNeighbour
 from tests.answering.results import search_result
 from tests.answering.support_table import EVIDENCE
 
@@ -48,6 +51,24 @@ def test_nothing_relevant_is_refused() -> None:
     assert refusal is not None
     assert refusal.cause == "nothing_relevant"
     assert "cup" in refusal.text
+
+
+def test_a_refusal_names_the_known_question_it_rests_on() -> None:
+    asked, question = KnownNeighbour("How heavy is the rotor?", False, 0.93), "What does the rotor weigh?"
+    refusal = decide(search_result(question, *EVIDENCE, answerability=0.1, known=asked), question)
+    assert refusal is not None
+    assert refusal.cause == "known_unanswered"
+    assert "“How heavy is the rotor?” was looked up before" in refusal.text
+
+
+@pytest.mark.parametrize(
+    "other", [KnownNeighbour("Which kit?", True, 0.93), KnownNeighbour("How heavy is the rotor?", False, 0.7)]
+)
+def test_a_known_question_that_says_nothing_is_not_named(other: KnownNeighbour) -> None:
+    question = "What does the rotor weigh?"
+    refusal = decide(search_result(question, *EVIDENCE, answerability=0.1, known=other), question)
+    assert refusal is not None
+    assert refusal.cause == "nothing_relevant"
 
 
 def test_a_question_that_points_at_a_recognised_image_is_tried() -> None:

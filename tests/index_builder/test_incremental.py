@@ -58,6 +58,30 @@ def test_a_change_costs_its_file_its_texts_and_its_family(plant: Plant, tmp_path
     assert ids(second) == fresh(plant, tmp_path / "elsewhere")
 
 
+def test_a_known_question_costs_its_own_text_and_its_family(plant: Plant, tmp_path: Path) -> None:
+    first = plant.build()
+    asked = plant.source / "pump" / "asked.questions.jsonl"
+    asked.write_text('{"question": "How heavy is the seal kit?", "answered": false}\n', encoding="utf-8")
+    second = plant.build()
+    assert (second.counts.known_questions, second.counts.parsed, second.counts.vectors_made) == (1, 1, 1)
+    assert (second.counts.shards_built, second.counts.shards_kept) == (1, 1)
+    assert ids(second)["drive"] == ids(first)["drive"]
+    assert ids(second) == fresh(plant, tmp_path / "elsewhere")
+    asked.unlink()
+    assert ids(plant.build()) == ids(first)
+
+
+def test_known_questions_about_nothing_are_left_out_and_named(plant: Plant) -> None:
+    (plant.source / "crane").mkdir()
+    asked = plant.source / "crane" / "asked.questions.jsonl"
+    asked.write_text('{"question": "How heavy is the hook?", "answered": false}\n', encoding="utf-8")
+    report = plant.build()
+    assert sorted(ids(report)) == ["drive", "pump"]
+    (warning,) = report.warnings
+    assert warning.path == "crane/asked.questions.jsonl"
+    assert "crane has no documents to answer from" in str(warning)
+
+
 def test_a_changed_image_changes_the_document_that_links_to_it(plant: Plant, tmp_path: Path) -> None:
     plant.build()
     picture(99).save(plant.source / "pump" / "seal.png")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lineside.analysis import terms
-from lineside.documents import Document, Figure, Frame, Page, Passage, Section, passage_id
+from lineside.documents import Document, Figure, Frame, KnownQuestion, Page, Passage, Section, passage_id
 from lineside.shards import ShardVectors, encoder_text, sentence_spans
 
 DIMENSION = 32
@@ -49,13 +49,15 @@ class Knowledge:
     passages: tuple[Passage, ...]
     figures: tuple[Figure, ...] = ()
     frames: tuple[Frame, ...] = ()
+    known: tuple[KnownQuestion, ...] = ()
 
     def vectors(self) -> ShardVectors:
         items = (*self.passages, *self.figures, *self.frames)
         text = embed_all([encoder_text(i) for i in items])
         spans = sentence_spans(self.passages)
         sentences = embed_all([self.passages[s.passage].text[s.start : s.end] for s in spans])
-        return ShardVectors(text, sentences, text.copy(), np.arange(len(items), dtype=np.int32))
+        known = embed_all([q.text for q in self.known])
+        return ShardVectors(text, sentences, text.copy(), np.arange(len(items), dtype=np.int32), known)
 
     def arguments(self) -> dict[str, object]:
         return {
@@ -64,6 +66,7 @@ class Knowledge:
             "passages": self.passages,
             "figures": self.figures,
             "frames": self.frames,
+            "known": self.known,
             "vectors": self.vectors(),
             "fingerprints": {"text": "bag-of-words", "joint": "bag-of-words", "chunker": "one-section"},
         }
@@ -74,7 +77,7 @@ class Knowledge:
         def shuffled(items: tuple[object, ...]) -> tuple[object, ...]:
             return tuple(items[i] for i in rng.permutation(len(items)))
 
-        names = ("documents", "passages", "figures", "frames")
+        names = ("documents", "passages", "figures", "frames", "known")
         return replace(self, **{name: shuffled(getattr(self, name)) for name in names})
 
 
@@ -137,6 +140,16 @@ def frames_of(family: str, label: str, caption: str, count: int, seed: int = 0) 
     )
 
 
+def known_questions(family: str, **answered: bool) -> tuple[KnownQuestion, ...]:
+    """Questions by their words joined with underscores."""
+    return tuple(
+        KnownQuestion(
+            family=family, text=words.replace("_", " ") + "?", answered=found, source=f"{family}/asked.questions.jsonl"
+        )
+        for words, found in answered.items()
+    )
+
+
 def drive() -> Knowledge:
     document, passages = manual(
         "drive",
@@ -165,7 +178,8 @@ def drive() -> Knowledge:
         *frames_of("drive", "thermal-bearing-hot", "Thermal view: a hot bearing", 6),
         *frames_of("drive", "thermal-normal", "Thermal view: normal temperatures", 6, seed=50),
     )
-    return Knowledge("drive", (document,), passages, (figure,), frames)
+    known = known_questions("drive", How_much_grease_for_the_bearing=True, How_heavy_is_the_bearing=False)
+    return Knowledge("drive", (document,), passages, (figure,), frames, known)
 
 
 def pump() -> Knowledge:

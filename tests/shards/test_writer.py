@@ -49,6 +49,31 @@ def test_the_order_of_the_input_does_not_change_the_id(tmp_path_factory: pytest.
     assert _content(first.path) == _content(second.path)
 
 
+def test_known_questions_are_kept_in_order_each_once(tmp_path: Path) -> None:
+    knowledge = drive()
+    shard = _open(tmp_path / "a", replace(knowledge, known=(*knowledge.known[::-1], knowledge.known[0])))
+    assert shard.known.texts.to_pylist() == ["How heavy is the bearing?", "How much grease for the bearing?"]
+    assert shard.known.answered.tolist() == [False, True]
+    assert np.abs(shard.known.vectors[0] - embed("How heavy is the bearing?")).max() < 1e-3
+    assert shard.id == _open(tmp_path / "b", knowledge).id
+    turned = tuple(q.model_copy(update={"answered": not q.answered}) for q in knowledge.known)
+    assert shard.id != _open(tmp_path / "c", replace(knowledge, known=turned)).id
+
+
+def test_a_shard_without_known_questions_has_no_file_for_them(tmp_path: Path) -> None:
+    shard = _open(tmp_path, pump())
+    assert len(shard.known) == 0
+    assert shard.known.vectors.shape == (0, 32)
+    assert not [name for name in shard.manifest.files if name.startswith("known")]
+
+
+def test_known_questions_need_a_vector_each(tmp_path: Path) -> None:
+    arguments = drive().arguments()
+    vectors = replace(arguments["vectors"], known=None)
+    with pytest.raises(ShardError, match="known questions"):
+        write_shard(tmp_path, **{**arguments, "vectors": vectors})
+
+
 def test_any_change_of_content_changes_the_id(tmp_path: Path) -> None:
     knowledge = pump()
     arguments = knowledge.arguments()

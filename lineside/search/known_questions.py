@@ -1,0 +1,77 @@
+"""What is known about questions like this one: whether the documents of their families answered them.
+
+A property that the manuals do not state cannot be told from one that they do by how near the passages are: both speak
+of the thing. Questions that were looked up before can tell: one is judged by those beside it, the nearer the more
+(Nadaraya 1964, Watson 1964). That answers are surer where such a question is near is also what Lewis et al. found
+("PAQ: 65 Million Probably-Asked Questions and What You Can Do With Them", 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineside.search.contract import KnownNeighbour, Vector
+from lineside.shards.reader import Shard
+
+_WIDTH = 0.05
+"""Of the kernel, in cosines: a question that is so much farther weighs e times less."""
+
+_FAR = 0.4
+"""A cosine at which a question tells nothing: one alone there moves the lean half way."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLean:
+    """Which way the known questions lean: from -1 (not answered) over 0 (nothing near) to 1; and the nearest one."""
+
+    lean: float = 0.0
+    nearest: KnownNeighbour | None = None
+
+
+_NONE = KnownLean()
+
+
+class KnownQuestions:
+    """The known questions of a release; those of a family are one span, as its rows are.
+
+    In memory: 4 bytes a dimension and the text, for every question.
+    """
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        """`shards`: sorted by family."""
+        with_any = [s for s in shards if len(s.known)]
+        self._texts = [s.known.texts for s in with_any]
+        self._starts = np.cumsum([0, *(len(s.known) for s in with_any)]).tolist()
+        self._spans: dict[str, tuple[int, int]] = {}
+        for shard, first in zip(with_any, self._starts, strict=False):
+            begun = self._spans.get(shard.family, (first, first))[0]
+            self._spans[shard.family] = (begun, first + len(shard.known))
+        self._vectors: Vector | None = None
+        self._signs = np.zeros(0, np.float32)
+        if with_any:
+            self._vectors = np.concatenate([s.known.vectors for s in with_any]).astype(np.float32)
+            answered = np.concatenate([s.known.answered for s in with_any])
+            self._signs = np.where(answered, np.float32(1), np.float32(-1))
+
+    def __len__(self) -> int:
+        return len(self._signs)
+
+    def lean(self, question: Vector | None, family: str | None) -> KnownLean:
+        """Of a question's vector (d,), float32 and L2-normalised, among the questions of one family or of all."""
+        first, last = (0, len(self)) if family is None else self._spans.get(family, (0, 0))
+        if question is None or self._vectors is None or first == last:
+            return _NONE
+        cosines = self._vectors[first:last] @ question
+        weights = np.exp((cosines - 1) / _WIDTH)
+        lean = weights @ self._signs[first:last] / (weights.sum() + np.exp((_FAR - 1) / _WIDTH))
+        nearest = int(cosines.argmax())
+        place = first + nearest
+        neighbour = KnownNeighbour(self._text(place), bool(self._signs[place] > 0), float(cosines[nearest]))
+        return KnownLean(float(lean), neighbour)
+
+    def _text(self, place: int) -> str:
+        part = int(np.searchsorted(self._starts, place, side="right")) - 1
+        return str(self._texts[part][place - self._starts[part]].as_py())
