@@ -6,13 +6,15 @@ Answerable are a set's questions on its own knowledge, and on the family alone t
 hold it. Unanswerable are questions marked so, every set's questions on the other sets' knowledge, and every question
 on its own knowledge without the family that answers it: these are the hard ones, and some few of them another family
 answers. Prints the weights of `lineside/search/answerability.py`, how the weights in use and the whole decision
-separate, and what a fit to the other families' questions reaches for questions that it has not seen. Text only. How
+separate, and what a fit to the other families' questions reaches for questions that it has not seen. Text only. Both
+regressions are fitted: without known questions, and where there are some (`lineside/search/known_questions.py`). How
 the weights in use were fitted:
 
     python -m benchmarks.answerability --beir ../shared/data/s10_manual --release .lineside/store \\
         demo/questions/{tuning_a,tuning_b,development,development_b}.jsonl benchmarks/abstention_questions.jsonl
 
-With `development_c.jsonl` beside them, how much of what a manual mentions without stating it is told apart.
+and, for those where questions are known, with `development_c.jsonl` beside them, which asks for what a manual mentions
+without stating it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +80,10 @@ class Example:
     answerable: bool
     refused: bool
     settled: bool
+
+    def without_known(self) -> Example:
+        """The same where no questions are known."""
+        return replace(self, features=replace(self.features, known_lean=None))
 
 
 def examples(knowledge: Mapping[str, Knowledge]) -> list[Example]:
@@ -149,7 +155,10 @@ def unseen(found: Sequence[Example], target: float) -> np.ndarray:
 
 
 def report(found: Sequence[Example]) -> Iterable[str]:
-    """Lines: fitted weights, what the present ones refuse by kind of example and bar, and the cross-validation."""
+    """Lines: fitted weights, what the present ones refuse by kind of example and bar, and the cross-validation.
+
+    The column "decision" is that of the knowledge as it is.
+    """
     beta = fit([e for e in found if not e.settled])
     yield "fitted: " + ", ".join(f"{n} {w:.2f}" for n, w in zip((*FEATURES, "bias"), beta, strict=True))
     scores = np.array([answerability(e.features) for e in found])
@@ -215,7 +224,10 @@ def main() -> None:
             ]
             knowledge[judged.name] = Knowledge(ReleaseIndex.open([shard.ref.path], 1), questions, {}, {})
         found = examples(knowledge)
-    print("\n".join(report(found)))
+    print("without known questions", *report([e.without_known() for e in found]), sep="\n")
+    known = [e for e in found if e.features.known_lean is not None]
+    if known:
+        print("\nwith them", *report(known), sep="\n")
 
 
 if __name__ == "__main__":

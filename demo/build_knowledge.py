@@ -58,7 +58,7 @@ def build(home: Path, *, force: bool = False) -> bool:
     render_figures_b.render_figures(figures)
     _say("typesetting the manuals")
     written = render_manuals(_ROOT / "knowledge", figures, source)
-    _say(f"{len(written)} documents; rendering camera frames")
+    _say(f"{len(written)} files; rendering camera frames")
     count = write_frames(source / "frames", processes=os.cpu_count() or 1)
     _say(f"{count} frames")
     runtime = Runtime(threads=os.cpu_count() or 1)
@@ -71,7 +71,8 @@ def build(home: Path, *, force: bool = False) -> bool:
     counts = report.counts
     print(
         f"Release {report.release.number}: {counts.documents} documents, {counts.passages} passages, "
-        f"{counts.figures} figures, {counts.frames} frames in {time.monotonic() - started:.0f} s."
+        f"{counts.figures} figures, {counts.frames} frames, {counts.known_questions} known questions "
+        f"in {time.monotonic() - started:.0f} s."
     )
     return True
 

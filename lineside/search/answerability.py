@@ -17,7 +17,7 @@ class AnswerabilityFeatures:
     passage to the next ones, which drift apart where each shares something else with the question. `unmet_thing`: the
     thing asked for by name is in none of the best passages. `unmet_neighbours`: share of the pairs of words side by
     side in the question, by idf, that no sentence of the best passages holds both of ("burst pressure"). `known_lean`:
-    from -1 to 1, whether known questions like this one are answered; 0 where none is near.
+    from -1 to 1, whether known questions like this one are answered; 0 where none is near, None where there are none.
     """
 
     dense: float
@@ -28,7 +28,7 @@ class AnswerabilityFeatures:
     agreement: float
     unmet_thing: bool
     unmet_neighbours: float
-    known_lean: float = 0.0
+    known_lean: float | None = None
 
     def row(self) -> tuple[float, ...]:
         """The values in the order of `FEATURES`."""
@@ -41,7 +41,7 @@ class AnswerabilityFeatures:
             self.agreement,
             float(self.unmet_thing),
             self.unmet_neighbours,
-            self.known_lean,
+            self.known_lean or 0.0,
         )
 
 
@@ -57,12 +57,17 @@ FEATURES = (
     "known_lean",
 )
 
-# Logistic regression; benchmarks/answerability.py fits it and prints how well it separates (docs/adr/0005).
+# Two logistic regressions; benchmarks/answerability.py fits them and prints how well they separate (docs/adr/0005).
+# Where there are known questions, likeness to passages counts less.
 _BIAS = -10.6
 _WEIGHTS = (9.0, 1.9, 5.9, -4.0, 10.4, 3.5, -1.3, -1.0, 0.0)
+_KNOWN_BIAS = -10.6
+_KNOWN_WEIGHTS = (9.0, 1.9, 5.9, -4.0, 10.4, 3.5, -1.3, -1.0, 4.0)
 
 
 def answerability(features: AnswerabilityFeatures) -> float:
     """Probability in [0, 1], where as many questions have an answer as have none."""
-    logit = _BIAS + sum(weight * value for weight, value in zip(_WEIGHTS, features.row(), strict=True))
+    plain = features.known_lean is None
+    bias, weights = (_BIAS, _WEIGHTS) if plain else (_KNOWN_BIAS, _KNOWN_WEIGHTS)
+    logit = bias + sum(weight * value for weight, value in zip(weights, features.row(), strict=True))
     return 1 / (1 + math.exp(-logit))

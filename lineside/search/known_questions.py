@@ -20,7 +20,9 @@ _WIDTH = 0.05
 """Of the kernel, in cosines: a question that is so much farther weighs e times less."""
 
 _FAR = 0.4
-"""A cosine at which a question tells nothing: one alone there moves the lean half way."""
+"""A cosine at which a question tells little: one alone there moves the lean half way."""
+
+_NOTHING_NEAR = float(np.exp((_FAR - 1) / _WIDTH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class KnownLean:
     nearest: KnownNeighbour | None = None
 
 
-_NONE = KnownLean()
+NOTHING_KNOWN = KnownLean()
 
 
 class KnownQuestions:
@@ -49,7 +51,7 @@ class KnownQuestions:
         for shard, first in zip(with_any, self._starts, strict=False):
             begun = self._spans.get(shard.family, (first, first))[0]
             self._spans[shard.family] = (begun, first + len(shard.known))
-        self._vectors: Vector | None = None
+        self._vectors = np.zeros((0, 0), np.float32)
         self._signs = np.zeros(0, np.float32)
         if with_any:
             self._vectors = np.concatenate([s.known.vectors for s in with_any]).astype(np.float32)
@@ -59,14 +61,30 @@ class KnownQuestions:
     def __len__(self) -> int:
         return len(self._signs)
 
-    def lean(self, question: Vector | None, family: str | None) -> KnownLean:
-        """Of a question's vector (d,), float32 and L2-normalised, among the questions of one family or of all."""
-        first, last = (0, len(self)) if family is None else self._spans.get(family, (0, 0))
-        if question is None or self._vectors is None or first == last:
-            return _NONE
-        cosines = self._vectors[first:last] @ question
+    def leans(self, questions: Sequence[Vector | None], families: Sequence[str | None]) -> list[KnownLean]:
+        """Of questions' vectors (d,), float32 and L2-normalised, each among the questions of one family or of all.
+
+        Those asked of all are compared in one product: reading the known questions' vectors is what costs.
+        """
+        found = [NOTHING_KNOWN] * len(questions)
+        together: list[tuple[int, Vector]] = []
+        for i, (question, family) in enumerate(zip(questions, families, strict=True)):
+            first, last = (0, len(self)) if family is None else self._spans.get(family, (0, 0))
+            if question is None or first == last:
+                continue
+            if family is None:
+                together.append((i, question))
+            else:
+                found[i] = self._lean(self._vectors[first:last] @ question, first)
+        if together:
+            cosines = np.stack([question for _, question in together]) @ self._vectors.T
+            for (i, _), row in zip(together, cosines, strict=True):
+                found[i] = self._lean(row, 0)
+        return found
+
+    def _lean(self, cosines: Vector, first: int) -> KnownLean:
         weights = np.exp((cosines - 1) / _WIDTH)
-        lean = weights @ self._signs[first:last] / (weights.sum() + np.exp((_FAR - 1) / _WIDTH))
+        lean = weights @ self._signs[first : first + len(cosines)] / (weights.sum() + _NOTHING_NEAR)
         nearest = int(cosines.argmax())
         place = first + nearest
         neighbour = KnownNeighbour(self._text(place), bool(self._signs[place] > 0), float(cosines[nearest]))

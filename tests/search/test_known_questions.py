@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineside.search import ReleaseIndex, SearchQuery
-from lineside.search.known_questions import KnownQuestions
+from lineside.search import ReleaseIndex, SearchQuery, SearchSettings
+from lineside.search.known_questions import NOTHING_KNOWN, KnownLean, KnownQuestions
 from lineside.shards import Shard, write_shard
 from tests.shards.knowledge import DIMENSION, drive, embed, known_questions, pump
 
@@ -28,54 +28,61 @@ def known(opened: list[Shard]) -> KnownQuestions:
     return KnownQuestions(opened)
 
 
+def lean(known: KnownQuestions, question: str, family: str | None = None) -> KnownLean:
+    return known.leans([embed(question)], [family])[0]
+
+
 @pytest.mark.parametrize(
     ("question", "answered"),
     [("How heavy is the bearing?", False), ("How much grease for the bearing?", True), ("Who made the kit?", False)],
 )
 def test_a_question_leans_as_the_nearest_known_one(known: KnownQuestions, question: str, answered: bool) -> None:
-    found = known.lean(embed(question), None)
+    found = lean(known, question)
     assert found.nearest is not None
     assert found.nearest.answered is answered
     assert found.lean > 0.5 if answered else found.lean < -0.5
 
 
 def test_a_known_question_is_found_by_its_own_words(known: KnownQuestions) -> None:
-    found = known.lean(embed("Who made the seal kit?"), "pump")
+    found = lean(known, "Who made the seal kit?", "pump")
     assert found.nearest is not None
     assert found.nearest.text == "Who made the seal kit?"
     assert found.nearest.cosine == pytest.approx(1, abs=1e-3)
 
 
 def test_a_family_is_judged_by_its_own_questions(known: KnownQuestions) -> None:
-    assert known.lean(embed("How heavy is the bearing?"), "pump").lean == pytest.approx(0, abs=0.2)
-    assert known.lean(embed("How heavy is the bearing?"), "coiler").nearest is None
+    assert lean(known, "How heavy is the bearing?", "pump").lean == pytest.approx(0, abs=0.2)
+    assert lean(known, "How heavy is the bearing?", "coiler").nearest is None
 
 
 def test_without_vector_or_questions_nothing_leans(known: KnownQuestions, opened: list[Shard]) -> None:
-    assert known.lean(None, None).lean == 0
+    assert known.leans([None], [None]) == [NOTHING_KNOWN]
     nothing = KnownQuestions([])
-    assert (len(nothing), nothing.lean(embed("How heavy?"), None).nearest) == (0, None)
+    assert (len(nothing), lean(nothing, "How heavy?")) == (0, NOTHING_KNOWN)
+
+
+def test_questions_of_one_batch_do_not_disturb_each_other(known: KnownQuestions) -> None:
+    asked = [("How heavy is the bearing?", None), ("Who made the kit?", "pump"), ("How much grease?", None)]
+    together = known.leans([embed(q) for q, _ in asked], [family for _, family in asked])
+    for (question, family), found in zip(asked, together, strict=True):
+        alone = lean(known, question, family)
+        assert found.lean == pytest.approx(alone.lean, abs=1e-5)
+        assert (found.nearest and found.nearest.text) == (alone.nearest and alone.nearest.text)
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_the_lean_stays_between_minus_one_and_one(known: KnownQuestions, seed: int) -> None:
     vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
-    found = known.lean(vector / np.float32(np.linalg.norm(vector)), None)
+    (found,) = known.leans([vector / np.float32(np.linalg.norm(vector))], [None])
     assert -1 <= found.lean <= 1
 
 
 def test_the_search_says_what_is_known(opened: list[Shard], tmp_path: Path) -> None:
-    index = ReleaseIndex(opened, 7, ReleaseIndex.open([s.path for s in _written(tmp_path)], 7).settings)
-    question = "How heavy is the bearing?"
-    asked = index.search(SearchQuery(question, text_vector=embed(question)))
-    without = ReleaseIndex.open([s.path for s in _written(tmp_path)], 7).search(
-        SearchQuery(question, text_vector=embed(question))
-    )
+    bare = [write_shard(tmp_path, **replace(k, known=()).arguments()) for k in (drive(), pump())]
+    query = SearchQuery("How heavy is the bearing?", text_vector=embed("How heavy is the bearing?"))
+    asked = ReleaseIndex(opened, 7, SearchSettings()).search(query)
+    without = ReleaseIndex.open([shard.path for shard in bare], 7).search(query)
     assert asked.signals.known is not None
     assert not asked.signals.known.answered
     assert without.signals.known is None
     assert asked.signals.answerability < without.signals.answerability
-
-
-def _written(folder: Path) -> list[object]:
-    return [write_shard(folder, **replace(knowledge, known=()).arguments()) for knowledge in (drive(), pump())]
