@@ -41,6 +41,8 @@ from lineside.search.answerability import FEATURES, AnswerabilityFeatures, answe
 from lineside.shards import Shard
 
 _WEIGHTS = {"own": 1.0, "own family only": 0.5, "unanswerable": 1.0, "family left out": 0.5, "elsewhere": 0.25}
+# Where a family is not there, its known questions are not either: what tells then is likeness, as without any.
+_KNOWN_WEIGHTS = _WEIGHTS | {"family left out": 0.1}
 _RIDGE = 5.0  # of 0.3 to 10, together with these weights, what refused least in cross-validation
 _TARGETS = (0.01, 0.02, 0.03)
 _FOLDS_MIN = 6
@@ -117,7 +119,8 @@ def fit(found: Sequence[Example]) -> np.ndarray:
     mean, deviation = rows.mean(0), rows.std(0) + 1e-9
     x = np.c_[(rows - mean) / deviation, np.ones(len(rows))]
     y = np.array([e.answerable for e in found], float)
-    weight = np.array([_WEIGHTS[e.kind] for e in found])
+    weights = _WEIGHTS if all(e.features.known_lean is None for e in found) else _KNOWN_WEIGHTS
+    weight = np.array([weights[e.kind] for e in found])
     weight /= np.where(y == 1, weight[y == 1].sum(), weight[y == 0].sum())
     weight *= len(found) / 2
     ridge = np.diag([*[_RIDGE] * len(FEATURES), 0.0])

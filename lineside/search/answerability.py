@@ -61,8 +61,8 @@ FEATURES = (
 # Where there are known questions, likeness to passages counts less.
 _BIAS = -10.6
 _WEIGHTS = (9.0, 1.9, 5.9, -4.0, 10.4, 3.5, -1.3, -1.0, 0.0)
-_KNOWN_BIAS = -10.6
-_KNOWN_WEIGHTS = (9.0, 1.9, 5.9, -4.0, 10.4, 3.5, -1.3, -1.0, 4.0)
+_KNOWN_BIAS = -7.1
+_KNOWN_WEIGHTS = (2.4, 2.5, 2.8, -4.4, 9.0, 2.9, -0.3, 0.1, 3.9)
 
 
 def answerability(features: AnswerabilityFeatures) -> float:

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineside.search.contract import KnownNeighbour, Vector
+from lineside.search.question_metric import metric_of
 from lineside.shards.reader import Shard
 
-_WIDTH = 0.05
+WIDTH = 0.05
 """Of the kernel, in cosines: a question that is so much farther weighs e times less."""
 
 _FAR = 0.4
 """A cosine at which a question tells little: one alone there moves the lean half way."""
 
-_NOTHING_NEAR = float(np.exp((_FAR - 1) / _WIDTH))
+_NOTHING_NEAR = float(np.exp((_FAR - 1) / WIDTH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ NOTHING_KNOWN = KnownLean()
 class KnownQuestions:
     """The known questions of a release; those of a family are one span, as its rows are.
 
-    In memory: 4 bytes a dimension and the text, for every question.
+    Cosines are those of `lineside/search/question_metric.py` where it has learnt any for the text encoder. In memory:
+    4 bytes a dimension and the text, for every question.
     """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
@@ -53,8 +55,9 @@ class KnownQuestions:
             self._spans[shard.family] = (begun, first + len(shard.known))
         self._vectors = np.zeros((0, 0), np.float32)
         self._signs = np.zeros(0, np.float32)
+        self._metric = metric_of(with_any[0].manifest.fingerprints.get("text", "")) if with_any else None
         if with_any:
-            self._vectors = np.concatenate([s.known.vectors for s in with_any]).astype(np.float32)
+            self._vectors = self._placed(np.concatenate([s.known.vectors for s in with_any]).astype(np.float32))
             answered = np.concatenate([s.known.answered for s in with_any])
             self._signs = np.where(answered, np.float32(1), np.float32(-1))
 
@@ -75,15 +78,18 @@ class KnownQuestions:
             if family is None:
                 together.append((i, question))
             else:
-                found[i] = self._lean(self._vectors[first:last] @ question, first)
+                found[i] = self._lean(self._vectors[first:last] @ self._placed(question[None])[0], first)
         if together:
-            cosines = np.stack([question for _, question in together]) @ self._vectors.T
+            cosines = self._placed(np.stack([question for _, question in together])) @ self._vectors.T
             for (i, _), row in zip(together, cosines, strict=True):
                 found[i] = self._lean(row, 0)
         return found
 
+    def _placed(self, rows: Vector) -> Vector:
+        return rows if self._metric is None else self._metric(rows)
+
     def _lean(self, cosines: Vector, first: int) -> KnownLean:
-        weights = np.exp((cosines - 1) / _WIDTH)
+        weights = np.exp((cosines - 1) / WIDTH)
         lean = weights @ self._signs[first : first + len(cosines)] / (weights.sum() + _NOTHING_NEAR)
         nearest = int(cosines.argmax())
         place = first + nearest
