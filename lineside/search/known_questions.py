@@ -71,6 +71,10 @@ class KnownQuestions:
     def __len__(self) -> int:
         return len(self._signs)
 
+    def cover(self, family: str) -> bool:
+        """Whether any question of the family is known: elsewhere nothing near means nothing."""
+        return family in self._spans
+
     def leans(self, questions: Sequence[Vector | None], families: Sequence[str | None]) -> list[KnownLean]:
         """Of questions' vectors (d,), float32 and L2-normalised, each among the questions of one family or of all."""
         return [self._lean(question, family) for question, family in zip(questions, families, strict=True)]

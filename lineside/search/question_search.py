@@ -238,7 +238,8 @@ class QuestionSearch:
         retrieved = set(np.concatenate([lexical.row_terms(r) for r in rows]).tolist()) if terms.identifiers else set()
         unretrieved = [lexical.terms[t].removeprefix("#") for t in terms.identifiers if t not in retrieved]
         missing = (*terms.missing_identifiers, *unretrieved) if rows else terms.missing_identifiers
-        known = self.scans.known
+        covered = any(self.release.known_questions.cover(e.family) for _, e in passages[:1])
+        known = self.scans.known if covered else NOTHING_KNOWN
         features = AnswerabilityFeatures(
             dense=max(scores, default=0.0),
             coverage=coverage,

@@ -61,6 +61,19 @@ def test_without_vector_or_questions_nothing_leans(known: KnownQuestions, opened
     assert (len(nothing), lean(nothing, "How heavy?")) == (0, NOTHING_KNOWN)
 
 
+def test_a_family_without_known_questions_is_judged_as_before(opened: list[Shard], tmp_path: Path) -> None:
+    pumps = Shard.open(write_shard(tmp_path, **pump().arguments()).path)
+    drives = next(shard for shard in opened if shard.family == "drive")
+    index = ReleaseIndex([drives, pumps], 7, SearchSettings())
+    about_pumps, about_drives = (
+        index.search(SearchQuery(q, text_vector=embed(q))).signals
+        for q in ("Cavitation sounds like gravel, raise the suction pressure?", "How heavy is the bearing?")
+    )
+    assert about_pumps.features is not None
+    assert (about_pumps.known, about_pumps.features.known_lean) == (None, None)
+    assert about_drives.known is not None
+
+
 def test_questions_of_one_batch_do_not_disturb_each_other(known: KnownQuestions) -> None:
     asked = [("How heavy is the bearing?", None), ("Who made the kit?", "pump"), ("How much grease?", None)]
     together = known.leans([embed(q) for q, _ in asked], [family for _, family in asked])
