@@ -110,7 +110,11 @@ class Cell:
         spans = sentence_spans(knowledge.passages)
         sentences = [knowledge.passages[s.passage].text[s.start : s.end] for s in spans]
         vectors = ShardVectors(
-            self._text.encode(texts), self._text.encode(sentences), joint, np.arange(len(items), dtype=np.int32)
+            self._text.encode(texts),
+            self._text.encode(sentences),
+            joint,
+            np.arange(len(items), dtype=np.int32),
+            self._text.encode([question.text for question in knowledge.known]) if knowledge.known else None,
         )
         fingerprints = {"text": fingerprint or self._text.fingerprint, "joint": self._joint.fingerprint, "chunker": "x"}
         arguments = knowledge.arguments() | {"vectors": vectors, "fingerprints": fingerprints}
