@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from lineside.encoders.settings import Dtype, Runtime
 
-log = structlog.get_logger("lineside.encoders")
+log = logging.getLogger("lineside.encoders")  # of the library: scripts keep their standard output
 
 # Small groups follow the activations better, large ones are quicker: 32 took 2.1 ms a question, 128 1.7, bfloat16 2.4.
 INT8_GROUP = 128
@@ -69,7 +69,7 @@ def precision_hint(dtype: Dtype, capabilities: Collection[str]) -> str:
 
 @functools.cache
 def _say_once_that_it_is_float32(cpu: str) -> None:
-    log.info("this CPU has no bfloat16 instructions: encoders compute in float32", cpu=cpu)
+    log.info("this CPU has no bfloat16 instructions: encoders compute in float32 (%s)", cpu)
 
 
 def weights_to_int8(graph: Any) -> None:
