@@ -72,6 +72,9 @@ def main() -> None:
     catalogue = Catalogue(options.store)
     shards = [Shard.open(path) for path in catalogue.paths(catalogue.current())]
     known = {s.family: (s.known.vectors.astype(np.float32), torch.from_numpy(s.known.answered)) for s in shards}
+    known = {family: found for family, found in known.items() if len(found[1])}
+    if not known.keys() - set(options.leave_out):
+        raise SystemExit(f"{options.store} has no known questions to learn from: run `make knowledge`")
     learnt = [family for family in known if family not in options.leave_out]
     metric = learn([(torch.from_numpy(known[f][0]), known[f][1]) for f in learnt], options.steps)
     for family, (vectors, answered) in known.items():

@@ -12,9 +12,9 @@ from typing import Any
 
 from ingest.builder import DocumentBuilder, fold_line
 from ingest.identity import report_id
-from ingest.json_lines import json_lines
 from ingest.limits import ParseLimits
 from ingest.metadata import metadata_from, readable_lines
+from ingest.records import Record, json_lines, usable
 from ingest.source import family_of
 from lineside.documents import Document
 from lineside.errors import ParseError
@@ -38,28 +38,16 @@ def parse_incidents(path: str, text: str, *, family_rules: Mapping[str, str] | N
 
     Raises: ParseError when the file holds no report that can be used, or too many.
     """
-    documents: list[Document] = []
-    warnings: list[str] = []
     seen: set[str] = set()
-    count = 0
-    for line, report in _records(path, text):
-        count += 1
-        if count > limits.max_reports:
-            raise ParseError(f"holds over {limits.max_reports} reports: split the file")
-        try:
-            if isinstance(report, ParseError):
-                raise report
-            document = _document(path, report, family_rules, limits)
-            if document.id in seen:
-                raise ParseError(f"id {report.get('id')!r} occurs twice: give every report its own")
-        except ParseError as error:
-            warnings.append(f"line {line} was left out: {error}")
-        else:
-            seen.add(document.id)
-            documents.append(document)
-    if count and not documents:
-        raise ParseError(f"holds no report that can be used; {warnings[0]}")
-    return Reports(tuple(documents), tuple(warnings))
+
+    def make(report: Record) -> Document:
+        document = _document(path, report, family_rules, limits)
+        if document.id in seen:
+            raise ParseError(f"id {report.get('id')!r} occurs twice: give every report its own")
+        seen.add(document.id)
+        return document
+
+    return Reports(*usable(_records(path, text), make, limit=limits.max_reports, what="report"))
 
 
 def _records(path: str, text: str) -> Iterator[tuple[int, Mapping[str, Any] | ParseError]]:

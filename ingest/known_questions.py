@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ingest.builder import fold_line
-from ingest.json_lines import json_lines
 from ingest.limits import ParseLimits
+from ingest.records import Record, json_lines, usable
 from ingest.source import family_of
 from lineside.documents import KnownQuestion
 from lineside.errors import ParseError
@@ -38,38 +37,23 @@ def holds_known_questions(path: str) -> bool:
 def parse_known_questions(
     path: str, text: str, *, family_rules: Mapping[str, str] | None, limits: ParseLimits
 ) -> KnownQuestions:
-    """A question that cannot be used, or that the file has already, is left out with a warning.
+    """A question that cannot be used, or contradicts one before it, is left out with a warning.
 
     Raises: ParseError when the file holds no question that can be used, or too many.
     """
-    found: dict[tuple[str, str], KnownQuestion] = {}
-    warnings: list[str] = []
-    count = 0
-    for line, record in json_lines(text):
-        count += 1
-        if count > limits.max_known_questions:
-            raise ParseError(f"holds over {limits.max_known_questions} questions: split the file")
-        try:
-            if isinstance(record, ParseError):
-                raise record
-            question = _question(path, record, family_rules, limits)
-            key = (question.family, question.text)
-            if key in found:
-                same = found[key].answered == question.answered
-                said = "remove one" if same else "and is answered in one place only: decide"
-                raise ParseError(f"{question.text[:80]!r} occurs twice: {said}")
-        except ParseError as error:
-            warnings.append(f"line {line} was left out: {error}")
-        else:
-            found[key] = question
-    if count and not found:
-        raise ParseError(f"holds no question that can be used; {warnings[0]}")
-    return KnownQuestions(tuple(found.values()), tuple(warnings))
+    seen: dict[tuple[str, str], bool] = {}
+
+    def make(record: Record) -> KnownQuestion:
+        question = _question(path, record, family_rules, limits)
+        before = seen.setdefault((question.family, question.text), question.answered)
+        if before is not question.answered:
+            raise ParseError(f"{question.text[:80]!r} occurs twice, answered and not: decide")
+        return question
+
+    return KnownQuestions(*usable(json_lines(text), make, limit=limits.max_known_questions, what="question"))
 
 
-def _question(
-    path: str, record: Mapping[str, Any], family_rules: Mapping[str, str] | None, limits: ParseLimits
-) -> KnownQuestion:
+def _question(path: str, record: Record, family_rules: Mapping[str, str] | None, limits: ParseLimits) -> KnownQuestion:
     text, answered = record.get("question"), record.get("answered")
     if not isinstance(text, str) or not (text := fold_line(text)):
         raise ParseError("has no 'question'")

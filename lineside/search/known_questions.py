@@ -75,11 +75,8 @@ class KnownQuestions:
         """Whether any question of the family is known: elsewhere nothing near means nothing."""
         return family in self._spans
 
-    def leans(self, questions: Sequence[Vector | None], families: Sequence[str | None]) -> list[KnownLean]:
-        """Of questions' vectors (d,), float32 and L2-normalised, each among the questions of one family or of all."""
-        return [self._lean(question, family) for question, family in zip(questions, families, strict=True)]
-
-    def _lean(self, question: Vector | None, family: str | None) -> KnownLean:
+    def lean(self, question: Vector | None, family: str | None) -> KnownLean:
+        """Of a question's vector (d,), float32 and L2-normalised, among the questions of one family or of all."""
         first, last = (0, len(self)) if family is None else self._spans.get(family, (0, 0))
         if question is None or first == last:
             return NOTHING_KNOWN

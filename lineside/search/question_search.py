@@ -16,7 +16,7 @@ from lineside.search.dense_field import DenseScan
 from lineside.search.effort import EffortUsed
 from lineside.search.filters import Scope
 from lineside.search.image_ranking import rank_images
-from lineside.search.known_questions import NOTHING_KNOWN, KnownLean
+from lineside.search.known_questions import NOTHING_KNOWN
 from lineside.search.passage_ranking import Evidenced, Ranking, rank_passages, reranked
 from lineside.search.question import asks_about_event, question_terms
 from lineside.search.release_rows import ReleaseRows
@@ -34,16 +34,12 @@ _NO_SIGNALS = Signals(dense=0.0, coverage=0.0, unknown_terms=(), missing_identif
 
 @dataclass(frozen=True, slots=True)
 class Scans:
-    """A question's cosines: sentence space, joint space (question and frame, question alone, frame alone).
-
-    `known`: what is known of questions like it; nothing where no answer is wanted.
-    """
+    """A question's cosines: sentence space, joint space (question and frame, question alone, frame alone)."""
 
     text: DenseScan | None
     joint: DenseScan | None
     joint_text: DenseScan | None
     image: DenseScan | None
-    known: KnownLean = NOTHING_KNOWN
 
     def efforts(self) -> tuple[EffortUsed, ...]:
         """What the searches of approximate indexes spent so far."""
@@ -238,8 +234,9 @@ class QuestionSearch:
         retrieved = set(np.concatenate([lexical.row_terms(r) for r in rows]).tolist()) if terms.identifiers else set()
         unretrieved = [lexical.terms[t].removeprefix("#") for t in terms.identifiers if t not in retrieved]
         missing = (*terms.missing_identifiers, *unretrieved) if rows else terms.missing_identifiers
-        covered = any(self.release.known_questions.cover(e.family) for _, e in passages[:1])
-        known = self.scans.known if covered else NOTHING_KNOWN
+        asked_before = self.release.known_questions
+        covered = any(asked_before.cover(e.family) for _, e in passages[:1])
+        known = asked_before.lean(self.query.text_vector, self.query.family) if covered else NOTHING_KNOWN
         features = AnswerabilityFeatures(
             dense=max(scores, default=0.0),
             coverage=coverage,

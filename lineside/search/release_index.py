@@ -110,14 +110,11 @@ class ReleaseIndex:
         joint_vectors = [_mean([q.joint_text_vector, q.image_vector]) for q in queries]
         joint_scans = self._rows.joint.scan(joint_vectors, spans, budgets)
         joint_text_scans = self._rows.joint.scan(only_text, spans, budgets)
-        known = self._rows.known_questions.leans(
-            [q.text_vector if q.for_answer else None for q in queries], [q.family for q in queries]
-        )
         dense_ms = (time.perf_counter() - started) * 1000
         results = []
         for i, query in enumerate(queries):
             joint_text = joint_scans[i] if query.image_vector is None else joint_text_scans[i]
-            scans = Scans(text_scans[i], joint_scans[i], joint_text, image_scans[i], known[i])
+            scans = Scans(text_scans[i], joint_scans[i], joint_text, image_scans[i])
             results.append(
                 QuestionSearch(self._rows, self.settings, self._reranker, query, scopes[i], votes[i], scans).result(
                     dense_ms

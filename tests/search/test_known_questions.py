@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineside.search import ReleaseIndex, SearchQuery, SearchSettings
-from lineside.search.known_questions import NOTHING_KNOWN, KnownLean, KnownQuestions
+from lineside.search.known_questions import NOTHING_KNOWN, WIDTH, KnownLean, KnownQuestions
 from lineside.shards import Shard, write_shard
 from tests.shards.knowledge import DIMENSION, drive, embed, known_questions, pump
 
@@ -29,7 +29,7 @@ def known(opened: list[Shard]) -> KnownQuestions:
 
 
 def lean(known: KnownQuestions, question: str, family: str | None = None) -> KnownLean:
-    return known.leans([embed(question)], [family])[0]
+    return known.lean(embed(question), family)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_family_is_judged_by_its_own_questions(known: KnownQuestions) -> None:
 
 
 def test_without_vector_or_questions_nothing_leans(known: KnownQuestions, opened: list[Shard]) -> None:
-    assert known.leans([None], [None]) == [NOTHING_KNOWN]
+    assert known.lean(None, None) == NOTHING_KNOWN
     nothing = KnownQuestions([])
     assert (len(nothing), lean(nothing, "How heavy?")) == (0, NOTHING_KNOWN)
 
@@ -74,19 +74,23 @@ def test_a_family_without_known_questions_is_judged_as_before(opened: list[Shard
     assert about_drives.known is not None
 
 
-def test_questions_of_one_batch_do_not_disturb_each_other(known: KnownQuestions) -> None:
-    asked = [("How heavy is the bearing?", None), ("Who made the kit?", "pump"), ("How much grease?", None)]
-    together = known.leans([embed(q) for q, _ in asked], [family for _, family in asked])
-    for (question, family), found in zip(asked, together, strict=True):
-        alone = lean(known, question, family)
-        assert found.lean == pytest.approx(alone.lean, abs=1e-5)
-        assert (found.nearest and found.nearest.text) == (alone.nearest and alone.nearest.text)
+def test_of_many_questions_only_the_nearest_count(tmp_path: Path) -> None:
+    words = "bearing seal pump oil torque weight valve belt roll gap spring colour price depth".split()
+    rng = np.random.default_rng(3)
+    many = {"_".join(rng.choice(words, 4, replace=False)): bool(rng.integers(2)) for _ in range(1_500)}
+    shard = Shard.open(write_shard(tmp_path, **replace(pump(), known=known_questions("pump", **many)).arguments()).path)
+    vectors, signs = shard.known.vectors.astype(np.float32), np.where(shard.known.answered, 1, -1)
+    assert len(signs) > 1_000
+    for question in ("seal torque weight?", "colour of the spring", "What does a belt cost?"):
+        weights = np.exp((vectors @ embed(question) - 1) / WIDTH)
+        found = lean(KnownQuestions([shard]), question)
+        assert found.lean == pytest.approx(float(weights @ signs / weights.sum()), abs=0.02)
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_the_lean_stays_between_minus_one_and_one(known: KnownQuestions, seed: int) -> None:
     vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
-    (found,) = known.leans([vector / np.float32(np.linalg.norm(vector))], [None])
+    found = known.lean(vector / np.float32(np.linalg.norm(vector)), None)
     assert -1 <= found.lean <= 1
 
 
