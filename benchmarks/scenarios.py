@@ -16,7 +16,10 @@ CONCURRENCIES: Final = (1, 8, 32, 64)
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One measurement. In the open loop the rate is `rate_per_s`, or `share` of the closed loop's highest rate."""
+    """One measurement. In the open loop the rate is `rate_per_s`, or `share` of the closed loop's highest rate.
+
+    With `count` the window ends once so many were sent: replies that take seconds would leave a short one empty.
+    """
 
     name: str
     kind: Kind
@@ -26,6 +29,7 @@ class Scenario:
     share: float | None = None
     stream: bool = False
     mode: str | None = None
+    count: int | None = None
     seconds_factor: float = 1.0
 
     def fields(self, k: int) -> dict[str, Any]:
@@ -72,6 +76,8 @@ def answering(kinds: Sequence[Kind] = KINDS) -> Iterator[Scenario]:
     scenarios = (
         Scenario(EXTRACT, "text", "answer", rate_per_s=10.0, mode="extract", seconds_factor=2.5),
         Scenario(EXTRACT_IMAGE, "image+text", "answer", rate_per_s=10.0, mode="extract", seconds_factor=2.5),
-        Scenario(GENERATE, "text", "answer", concurrency=4, stream=True, mode="generate", seconds_factor=4.0),
+        Scenario(
+            GENERATE, "text", "answer", concurrency=4, stream=True, mode="generate", count=32, seconds_factor=30.0
+        ),
     )
     yield from (scenario for scenario in scenarios if scenario.kind in kinds)

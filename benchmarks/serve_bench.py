@@ -100,6 +100,7 @@ class Bench:
                     rate_per_s=rate,
                     warmup_s=self.warmup_s,
                     duration_s=self.seconds * scenario.seconds_factor,
+                    count=scenario.count,
                     timeout_s=60.0 if scenario.stream else 10.0,
                     offset=sent[scenario.bodies],
                     seed=self.seed + 10 * number + n,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lineside.cpu import computes_bfloat16
 from lineside.encoders.settings import Dtype, Runtime
 
 log = logging.getLogger("lineside.encoders")  # of the library: scripts keep their standard output
@@ -31,7 +32,7 @@ def compile_graph(graph: Any, runtime: Runtime) -> Compiled:
     if runtime.dtype == "int8":
         weights_to_int8(graph)
     core = openvino.Core()
-    hint = precision_hint(runtime.dtype, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    hint = precision_hint(runtime.dtype, computes_bfloat16())
     if hint == "f32" and runtime.dtype != "float32":
         _say_once_that_it_is_float32(core.get_property("CPU", "FULL_DEVICE_NAME"))
     compiled = core.compile_model(
@@ -57,14 +58,14 @@ def compile_graph(graph: Any, runtime: Runtime) -> Compiled:
     return run
 
 
-def precision_hint(dtype: Dtype, capabilities: Collection[str]) -> str:
-    """The precision that a CPU with these `OPTIMIZATION_CAPABILITIES` is told to compute in.
+def precision_hint(dtype: Dtype, bfloat16: bool) -> str:
+    """The precision that a CPU is told to compute in, which has instructions for `bfloat16` or has not.
 
-    bfloat16 only where the CPU has instructions for it (AVX512_BF16 or AMX). Elsewhere the plugin obeys the hint by
-    emulating them: on a Xeon with AVX-512 alone a question took 320 ms instead of 29, sixteen passages 52 s instead
-    of 1.1. float32 gives the same vectors to a cosine of 0.9999 (docs/adr/0003).
+    Without them the plugin obeys a hint of bfloat16 by emulating them: on a Xeon with AVX-512 alone a question took
+    320 ms instead of 29, sixteen passages 52 s instead of 1.1. float32 gives the same vectors to a cosine of 0.9999
+    (docs/adr/0003).
     """
-    return "bf16" if dtype != "float32" and "BF16" in capabilities else "f32"
+    return "bf16" if dtype != "float32" and bfloat16 else "f32"
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any, Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
+from lineside.cpu import computes_bfloat16
 from lineside.errors import ConfigurationError, GenerationError
 from lineside.generation.contract import Message, Sampling
+
+log = logging.getLogger("lineside.generation")
 
 
 class VllmSettings(BaseModel):
@@ -20,7 +24,9 @@ class VllmSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: Path = Field(description="Hugging Face folder of the model")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "bfloat16"
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="auto: bfloat16 where the device has instructions for it; a quantised model's own"
+    )
     quantization: str | None = Field(
         None, description="awq, gptq, fp8, compressed-tensors ...; None: as the model says"
     )
@@ -58,7 +64,7 @@ class VllmGenerator:
             self._engine = AsyncLLM.from_engine_args(
                 AsyncEngineArgs(
                     model=str(settings.model),
-                    dtype=settings.dtype,
+                    dtype=compute_dtype(settings),
                     quantization=settings.quantization,
                     max_model_len=settings.max_model_len,
                     max_num_seqs=settings.max_num_seqs,
@@ -123,6 +129,20 @@ class VllmGenerator:
     def close(self) -> None:
         """See `Generator.close`."""
         self._engine.shutdown()
+
+
+def compute_dtype(settings: VllmSettings) -> str:
+    """What vLLM is told to compute in; its own `auto` is the dtype that the model was stored in."""
+    if settings.dtype != "auto" or settings.quantization is not None:
+        return settings.dtype
+    if _has_gpu():
+        import torch
+
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if computes_bfloat16():
+        return "bfloat16"
+    log.info("this CPU has no bfloat16 instructions: the language model computes in float32")
+    return "float32"
 
 
 def _set_environment(settings: VllmSettings) -> None:
