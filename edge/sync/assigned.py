@@ -43,10 +43,27 @@ def follow_fleet(
     return state, edition
 
 
-def held_routing(state: State, file: StateFile) -> RoutingRecord | None:
-    """The routing table that was verified last; None where there is none, or its file is damaged."""
-    data = file.find_document(state.fleet.get(ROUTING, ""))
-    return None if data is None else parse_record(data, RoutingRecord, ROUTING)
+class LatestRouting:
+    """The routing table that was verified last: read from the disk once, so that every question may ask for it."""
+
+    def __init__(self, file: StateFile) -> None:
+        self._file = file
+        self._read: tuple[int, RoutingRecord | None] | None = None
+
+    def table(self) -> RoutingRecord | None:
+        """None where there is none, or its file is damaged."""
+        if self._read is None:
+            self._read = self._read_from(self._file.load_or_put_aside())
+        return self._read[1]
+
+    def follow(self, state: State) -> None:
+        """Reads the table of a state that names another one than the last did."""
+        if self._read is None or self._read[0] != state.routing:
+            self._read = self._read_from(state)
+
+    def _read_from(self, state: State) -> tuple[int, RoutingRecord | None]:
+        data = self._file.find_document(state.fleet.get(ROUTING, ""))
+        return state.routing, None if data is None else parse_record(data, RoutingRecord, ROUTING)
 
 
 def _not_older(path: str, offered: int, seen: int) -> None:

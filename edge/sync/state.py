@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.sync.durable import remove_unfinished, write_durably
@@ -21,6 +24,8 @@ from edge.trust.records import RELEASE, AccessRecord, ReleaseRecord, access_path
 from lineside.errors import IntegrityError
 
 _INCIDENTS_MAX = 20
+
+_log = structlog.get_logger(__name__)
 
 
 class _Record(BaseModel):
@@ -121,6 +126,17 @@ class StateFile:
         if state.gateway != self._gateway:
             raise IntegrityError(f"{self.path} belongs to gateway {state.gateway}")
         return state
+
+    def load_or_put_aside(self) -> State:
+        """The state. A file that this gateway did not write is put aside: nothing is held then."""
+        try:
+            return self.load()
+        except IntegrityError as error:
+            aside = self.path.with_name(f"state.refused-{time.time_ns()}")
+            with suppress(FileNotFoundError):  # somebody else has just done it
+                self.path.rename(aside)
+            _log.error("state put aside", reason=str(error), kept_as=aside.name)
+            return State(gateway=self._gateway).with_incident(0, str(error))
 
     def save(self, state: State) -> None:
         """Switches to a state: before, the old one holds, after, the new one, whatever happens in between."""
