@@ -16,8 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-from demo import render_figures_a, render_figures_b
 from demo.prepare_models import lineside_home
+from demo.render_figures import render_figures
 from demo.render_frames import write_frames
 from demo.render_manuals import render_manuals
 from index_builder.build import build_release
@@ -31,6 +31,7 @@ _ROOT = Path(__file__).resolve().parent
 _CODE = (
     "demo/render_*.py",
     "demo/drawing.py",
+    "demo/figures/*.py",
     "demo/captions.py",
     "demo/phrases.py",
     "demo/manual_pdf.py",
@@ -54,8 +55,7 @@ def build(home: Path, *, force: bool = False) -> bool:
     started = time.monotonic()
     source, figures = home / "demo" / "source", home / "demo" / "figures"
     _say("drawing the figures of the manuals")
-    render_figures_a.render_figures(figures)
-    render_figures_b.render_figures(figures)
+    render_figures(figures)
     _say("typesetting the manuals")
     written = render_manuals(_ROOT / "knowledge", figures, source)
     _say(f"{len(written)} files; rendering camera frames")

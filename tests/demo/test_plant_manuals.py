@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
-from PIL import Image
 
-from demo import render_figures_a, render_figures_b
+from demo.render_figures import render_figures
 from demo.render_manuals import render_manuals
 
 DEMO = Path(__file__).parents[2] / "demo"
@@ -17,29 +16,13 @@ DEMO = Path(__file__).parents[2] / "demo"
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("figures")
-    render_figures_a.render_figures(out)
-    render_figures_b.render_figures(out)
+    render_figures(out)
     return out
 
 
 @pytest.fixture(scope="module")
 def plant(figures: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return render_manuals(DEMO / "knowledge", figures, tmp_path_factory.mktemp("plant"))
-
-
-def test_figures_are_the_same_from_run_to_run_and_all_different(figures: Path, tmp_path: Path) -> None:
-    again = render_figures_b.render_figures(tmp_path)
-    contents = [path.read_bytes() for path in again]
-    assert contents == [(figures / path.relative_to(tmp_path)).read_bytes() for path in again]
-    assert len(set(contents)) == len(contents)
-    assert {Image.open(path).size for path in again} == {(640, 400)}
-
-
-def test_every_figure_is_shown_by_a_document_of_its_family() -> None:
-    for name in render_figures_b.FIGURES:
-        family, file = name.split("/")
-        texts = [path.read_text(encoding="utf-8") for path in (DEMO / "knowledge" / family).iterdir()]
-        assert sum(text.count(f"figures/{file}") for text in texts) == 1, name
 
 
 def test_plant_has_sixteen_manuals_and_an_incident_file_for_each_family(plant: list[Path]) -> None:

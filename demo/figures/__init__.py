@@ -1,0 +1,1 @@
+"""What the manuals show: one module a family, each with the files it draws and the functions that draw them."""
