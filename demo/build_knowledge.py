@@ -33,7 +33,7 @@ _CODE = (
     "demo/drawing.py",
     "demo/figures/*.py",
     "demo/captions.py",
-    "demo/phrases.py",
+    "demo/phrases/*.py",
     "demo/manual_pdf.py",
     "demo/scenes/*.py",
     "ingest/*.py",

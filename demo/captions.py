@@ -6,8 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from demo.phrases import PHRASES, Wording
+from demo.phrases import coiler, conveyor, drive, furnace, hydraulics, pump, stand, welder
+from demo.phrases.wording import Wording
 
+_PHRASES: dict[str, Wording] = {
+    label: wording
+    for family in (furnace, stand, drive, hydraulics, pump, conveyor, welder, coiler)
+    for label, wording in family.PHRASES.items()
+}
 _CAPTIONS = (
     "{Subject} where {state}.",
     "{Subject}: {state}.",
@@ -61,12 +67,12 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
 
 def compose_caption(label: str, rng: np.random.Generator) -> str:
     """One sentence about a frame of `label`. Raises: KeyError for an unknown label."""
-    return _fill(_pick(rng, _CAPTIONS), PHRASES[label], rng)
+    return _fill(_pick(rng, _CAPTIONS), _PHRASES[label], rng)
 
 
 def compose_training_text(label: str, rng: np.random.Generator) -> str:
     """A caption, a note, a question or a few words, with synonyms: how people may word what `label` shows."""
-    words = _fill(_pick(rng, _TRAINING), PHRASES[label], rng).split(" ")
+    words = _fill(_pick(rng, _TRAINING), _PHRASES[label], rng).split(" ")
     for index, word in enumerate(words):
         bare = word.strip(".,:;?").lower()
         if bare in _SYNONYMS and rng.random() < 0.35:

@@ -1,0 +1,1 @@
+"""What each frame label shows, in many wordings: one module a family, the material that captions are composed of."""
