@@ -34,7 +34,7 @@ _CODE = (
     "demo/figures/*.py",
     "demo/captions.py",
     "demo/phrases/*.py",
-    "demo/manual_pdf.py",
+    "demo/manual_*.py",
     "demo/scenes/*.py",
     "ingest/*.py",
     "index_builder/*.py",
