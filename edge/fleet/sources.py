@@ -169,7 +169,7 @@ class BrokerReports:
         from paho.mqtt.client import Client, MQTTv5
         from paho.mqtt.enums import CallbackAPIVersion
 
-        from edge.messaging.connection import tls_context
+        from edge.messaging.tls import tls_context
 
         self._settings = settings
         self._gateways = gateways

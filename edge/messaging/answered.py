@@ -26,7 +26,7 @@ from typing import Final, Literal, TypeVar, TypeVarTuple
 
 import structlog
 
-from edge.messaging.connection import Delivery
+from edge.messaging.messages import Delivery
 from lineside.errors import StoreUnavailable
 
 State = Literal["sending", "sent"]

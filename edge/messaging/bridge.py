@@ -15,8 +15,9 @@ import structlog
 
 from edge.fleet.reports import GatewayReport
 from edge.messaging.answered import AnsweredRecord
-from edge.messaging.connection import Connection, Delivery, Outgoing, Subscription
+from edge.messaging.connection import Connection
 from edge.messaging.frames import FrameCounts, FrameIntake, FrameSink
+from edge.messaging.messages import Delivery, Outgoing, Subscription
 from edge.messaging.questions import Answers, Attach, QuestionCounts, QuestionDesk
 from edge.messaging.settings import MqttSettings
 from edge.messaging.topics import GatewayTopics

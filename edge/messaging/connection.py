@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -23,11 +20,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge.messaging.loop_socket import LoopSocket
+from edge.messaging.messages import Delivery, Outgoing, Subscription
 from edge.messaging.settings import MqttSettings
+from edge.messaging.tls import tls_context
 from edge.sync.source import Backoff
-from lineside.errors import ConfigurationError, TooLarge, Unavailable
+from lineside.errors import TooLarge, Unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -37,65 +36,6 @@ _MAX_INFLIGHT: Final = 10
 """Messages sent and not confirmed; no usual broker takes less, and paho cannot change it while connected."""
 _HEADER_BYTES: Final = 1_024
 """Room for topic and properties in a packet beside its payload."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """At QoS 1. `retained`: whether the broker sends what it has kept under the topic."""
-
-    topic: str
-    retained: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """Something to publish. `properties` are MQTT 5 user properties."""
-
-    topic: str
-    payload: bytes
-    qos: int = 1
-    retain: bool = False
-    content_type: str = "application/json"
-    correlation: bytes | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message that came in. `link` numbers the connection that it came over; `mid` is its packet id, 0 at QoS 0."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    dup: bool
-    mid: int
-    link: int
-    response_topic: str | None
-    correlation: bytes | None
-    properties: Mapping[str, str]
-
-
-def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
-    """None for a broker without TLS.
-
-    Raises:
-        ConfigurationError: a certificate or key cannot be read.
-    """
-    if not settings.tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if settings.certificate is not None and settings.key is not None:
-            context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
-    except (OSError, ValueError) as error:
-        names = ", ".join(str(p) for p in (settings.ca, settings.certificate, settings.key) if p is not None)
-        raise ConfigurationError(f"mqtt: the certificates cannot be used ({names}): {error}") from error
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the private key is encrypted; give one that is not, readable by the gateway alone")
 
 
 class Connection:
@@ -130,18 +70,16 @@ class Connection:
         self._will = will
         self._log = _log.bind(client_id=client_id, broker=settings.broker)
         self._client = self._make_client(client_id)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._online = asyncio.Event()
         self._lost = asyncio.Event()
+        self._socket = LoopSocket(self._client, self._lost, self._failed)
         self._link = 0
         self._unsettled: deque[int] = deque()
         self._settled: set[int] = set()
         self._confirming: dict[int, asyncio.Future[ReasonCode]] = {}
         self._max_qos = 2
         self._max_packet_bytes = 268_435_455
-        self._socket: Any = None
-        self._paused = False
         self._stopping = asyncio.Event()
         self.problem = "not connected yet"
         """Why there is no connection, in words; empty while there is one."""
@@ -153,7 +91,7 @@ class Connection:
 
     def start(self) -> None:
         """Begins to connect, and returns at once: a gateway works without its broker."""
-        self._loop = asyncio.get_running_loop()
+        self._socket.start(asyncio.get_running_loop())
         self._task = asyncio.create_task(self._run(), name="lineside-mqtt")
 
     async def stop(self) -> None:
@@ -168,7 +106,7 @@ class Connection:
         if self._task is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._task, limit_s)  # cancels what still tries to connect
-        self._close()
+        self._socket.close()
 
     async def publish(self, message: Outgoing) -> None:
         """Returns when the broker has confirmed it, over however many connections that takes.
@@ -187,7 +125,7 @@ class Connection:
             message.payload,
             min(message.qos, self._max_qos),
             message.retain,
-            _publish_properties(message),
+            message.mqtt_properties(),
         )
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             raise Unavailable("all 65 535 packet ids are in use; the broker confirms nothing")
@@ -218,15 +156,10 @@ class Connection:
 
     def pause(self) -> None:
         """Stops reading, so that the broker's sending stalls; for longer than keep-alive, it costs the connection."""
-        if not self._paused and self._socket is not None and self._loop is not None:
-            self._loop.remove_reader(self._socket)
-        self._paused = True
+        self._socket.pause()
 
     def resume(self) -> None:
-        if self._paused and self._socket is not None and self._loop is not None:
-            self._loop.add_reader(self._socket, self._read, self._socket)
-            self._loop.call_soon(self._read, self._socket)  # what TLS has decrypted already wakes no selector
-        self._paused = False
+        self._socket.resume()
 
     def ask_again(self) -> None:
         """Gives the connection up, so that the broker sends again what is unsettled."""
@@ -245,7 +178,7 @@ class Connection:
             misc = asyncio.create_task(self._keep_alive())
             await self._lost.wait()
             misc.cancel()
-            self._close()
+            self._socket.close()
             # Short connections count as failures: two clients of one name would throw each other out for ever.
             failed = time.monotonic() - started < self._settings.keepalive_s
             with contextlib.suppress(TimeoutError):
@@ -267,7 +200,7 @@ class Connection:
         # Twice the limit, so that what is a little too large is told so; the broker throws larger packets away.
         properties.MaximumPacketSize = 2 * self._max_payload_bytes + 65_536
         if last is not None:
-            delayed = _publish_properties(last, PacketTypes.WILLMESSAGE)
+            delayed = last.mqtt_properties(PacketTypes.WILLMESSAGE)
             delayed.WillDelayInterval = settings.offline_after_s
             self._client.will_set(last.topic, last.payload, last.qos, last.retain, delayed)
         self._client.connect(
@@ -292,72 +225,9 @@ class Connection:
         client.on_subscribe = self._subscribed
         client.on_message = self._received
         client.on_publish = self._published
-        client.on_socket_open = self._socket_opened
-        client.on_socket_close = self._socket_closed
-        client.on_socket_register_write = self._wants_to_write
-        client.on_socket_unregister_write = self._wrote_all
         return client
 
-    # paho calls these while `_read`, `_write` or `_keep_alive` run, or from the thread of `_connect`.
-
-    def _socket_opened(self, client: Client, userdata: Any, opened: Any) -> None:
-        # Or a packet of a handshake waits for the other side's delayed acknowledgement of the one before: 40 ms.
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._on_loop(self._open, opened)
-
-    def _open(self, opened: Any) -> None:
-        self._socket = opened
-        if self._loop is not None and not self._paused:
-            self._loop.add_reader(opened, self._read, opened)
-
-    def _socket_closed(self, client: Client, userdata: Any, closed: Any) -> None:
-        descriptor = closed.fileno()
-        if descriptor >= 0 and self._loop is not None and closed is self._socket:
-            self._loop.remove_reader(descriptor)
-            self._loop.remove_writer(descriptor)
-            self._socket = None
-
-    def _wants_to_write(self, client: Client, userdata: Any, opened: Any) -> None:
-        self._on_loop(self._add_writer, opened)
-
-    def _add_writer(self, opened: Any) -> None:
-        if self._loop is not None and opened.fileno() >= 0:
-            self._loop.add_writer(opened, self._write)
-
-    def _wrote_all(self, client: Client, userdata: Any, opened: Any) -> None:
-        if self._loop is not None and opened.fileno() >= 0:
-            self._loop.remove_writer(opened)
-
-    def _on_loop(self, call: Callable[[Any], None], argument: Any) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(call, argument)
-
-    def _read(self, opened: Any) -> None:
-        more = opened is self._socket and not self._lost.is_set()
-        while more:
-            with self._errors_end_the_connection():
-                self._client.loop_read()
-            # TLS may hold decrypted bytes that no selector tells of.
-            more = (
-                opened is self._socket
-                and not self._lost.is_set()
-                and not self._paused
-                and isinstance(opened, ssl.SSLSocket)
-                and bool(opened.pending())
-            )
-
-    def _write(self) -> None:
-        with self._errors_end_the_connection():
-            self._client.loop_write()
-
-    @contextlib.contextmanager
-    def _errors_end_the_connection(self) -> Iterator[None]:
-        """paho raises whatever a malformed packet makes its parser raise; the event loop would only log it."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - paho promises nothing
-            self._log.exception("mqtt failed")
-            self._lose(f"cannot read what the broker sent: {error!r}")
+    # paho calls these while its socket is read or written, or while `_keep_alive` runs.
 
     def _connected(
         self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
@@ -373,7 +243,7 @@ class Connection:
         self._log.info("mqtt connected", session_present=flags.session_present)
         self._on_session(flags.session_present)
         if self._subscriptions:
-            client.subscribe([(s.topic, _subscribe_options(s)) for s in self._subscriptions])
+            client.subscribe([(s.topic, s.options()) for s in self._subscriptions])
         else:
             self._usable()
 
@@ -395,6 +265,10 @@ class Connection:
     ) -> None:
         self._lose("stopped" if self._stopping.is_set() else f"connection lost: {reason}")
 
+    def _failed(self, error: Exception) -> None:
+        self._log.error("mqtt failed", exc_info=error)
+        self._lose(f"cannot read what the broker sent: {error!r}")
+
     def _lose(self, problem: str) -> None:
         if self._lost.is_set():
             return
@@ -404,31 +278,10 @@ class Connection:
         if not self._stopping.is_set():
             self._log.warning("mqtt not connected", reason=problem)
 
-    def _close(self) -> None:
-        """Closes the socket that a given up connection left open."""
-        left = self._client.socket()
-        if left is None:
-            return
-        self._socket_closed(self._client, None, left)
-        left.close()
-
     def _received(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        properties = message.properties
         if message.qos:
             self._unsettled.append(message.mid)
-        self._on_message(
-            Delivery(
-                topic=message.topic,
-                payload=message.payload,
-                qos=message.qos,
-                dup=message.dup,
-                mid=message.mid if message.qos else 0,
-                link=self._link,
-                response_topic=getattr(properties, "ResponseTopic", None),
-                correlation=getattr(properties, "CorrelationData", None),
-                properties=dict(getattr(properties, "UserProperty", ())),
-            )
-        )
+        self._on_message(Delivery.of(message, self._link))
 
     def _published(
         self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties | None
@@ -436,18 +289,3 @@ class Connection:
         waiting = self._confirming.get(mid)
         if waiting is not None and not waiting.done():
             waiting.set_result(reason)
-
-
-def _publish_properties(message: Outgoing, packet: int = PacketTypes.PUBLISH) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]
-    properties.ContentType = message.content_type
-    if message.correlation is not None:
-        properties.CorrelationData = message.correlation
-    if message.properties:
-        properties.UserProperty = list(message.properties.items())
-    return properties
-
-
-def _subscribe_options(subscription: Subscription) -> SubscribeOptions:
-    retain = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if subscription.retained else SubscribeOptions.RETAIN_DO_NOT_SEND
-    return SubscribeOptions(qos=1, retainHandling=retain)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from edge.messaging.connection import Delivery
+from edge.messaging.messages import Delivery
 from edge.messaging.queues import FrameQueue
 from edge.messaging.settings import FrameSettings
 from edge.pieces.index import NAME

@@ -6,7 +6,8 @@ import asyncio
 import uuid
 from typing import Final
 
-from edge.messaging.connection import Connection, Outgoing
+from edge.messaging.connection import Connection
+from edge.messaging.messages import Outgoing
 from edge.messaging.settings import MqttSettings
 from edge.messaging.topics import release_topic
 from lineside.errors import Unavailable

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, get_args
 import structlog
 
 from edge.messaging.answered import AnsweredRecord, QuestionKey, State
-from edge.messaging.connection import Delivery, Outgoing
+from edge.messaging.messages import Delivery, Outgoing
 from edge.messaging.queues import ORDER, QuestionQueue
 from edge.messaging.settings import QuestionSettings
 from edge.messaging.topics import GatewayTopics

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.messaging.answered import AnsweredRecord, QuestionKey
-from edge.messaging.connection import Delivery
+from edge.messaging.messages import Delivery
 from lineside.errors import StoreUnavailable
 
 Opened = Callable[..., Awaitable[AnsweredRecord]]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from paho.mqtt.client import Client
 
 from edge.messaging import MqttSettings
-from edge.messaging.connection import Connection, Delivery, Outgoing
+from edge.messaging.connection import Connection
+from edge.messaging.messages import Delivery, Outgoing
 from tests.edge.messaging.broker import Broker
 
 ACCEPTED = SimpleNamespace(is_failure=False)
@@ -83,7 +84,7 @@ async def test_connection_sends_at_once_and_forgets_what_a_former_process_left(t
             )  # fmt: skip
             connection.start()
             await connection.publish(Outgoing("t", b"1", qos=2))
-            assert connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert connection._socket.opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             connection._lose("cut off")
             await asyncio.wait_for(connection.publish(Outgoing("t", b"2", qos=2)), 20)
             assert sessions == [known, True]  # within one process the session goes on
