@@ -6,16 +6,15 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from edge.window.bucket import Bucket, Made
-from edge.window.bucket_writer import BucketWriter
+from edge.window.bounded_buckets import BoundedBuckets
+from edge.window.bucket import Bucket
+from edge.window.cameras import Camera, Cameras
 from edge.window.clock import WindowClock
 from edge.window.codes import Vector, VectorCodes
 from edge.window.folder import WindowFolder
@@ -36,32 +35,15 @@ from edge.window.window_search import listing, similar
 from lineside.errors import InvalidRequest, NotFound, ShardError, TooLarge, Unavailable, UnsupportedImage
 from lineside.shards.images import StoredImage, thumbnail
 
-_log = structlog.get_logger()
-
 _ID = re.compile(r"window:([0-9a-f]{16}):([0-9a-f]{16}):(\d{1,10})")
-_PARTS = 32  # a bucket takes at most this part of the bounds, so that dropping one frees little
-_BUCKETS_MAX = 4_096
 _US = 1_000_000
-_HOUR_US = 3_600 * _US
 _COUNT_MAX = 2**32 - 1
 _NAMES_BYTES = 4_096  # of a frame's record at most, beside its code and image
-_NEVER = 2**63 - 1
 
 
 def window_key(secret: bytes) -> bytes:
     """The window's key (32 bytes) from the gateway's secret, which other keys are derived from as well."""
     return HKDFExpand(SHA256(), 32, b"lineside gateway window 1").derive(secret)
-
-
-@dataclass(slots=True)
-class _Camera:
-    """What a camera showed last: a row of the bucket that is open."""
-
-    lock: threading.Lock
-    sequence: int = 0  # of that bucket
-    row: int = 0
-    turned: Vector | None = None
-    labels: tuple[str, ...] = ()
 
 
 class RollingWindow:
@@ -83,29 +65,18 @@ class RollingWindow:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self._folder, self._key, self._fingerprint = folder, key, fingerprint
+        self._folder, self._key = folder, key
         self._codes = VectorCodes(dimension)
-        self._clock = WindowClock(wall, monotonic, settings.clock_hold_s)
+        clock = WindowClock(wall, monotonic, settings.clock_hold_s)
         self._changed = threading.Condition(threading.RLock())
-        self._commit = GroupCommit(self._take, self._failed, self._changed, settings.commit_ms / 1000)
-        self._max_disk = int(settings.max_disk_mib * 2**20)
-        self._ahead = int(settings.max_ahead_s * _US)
-        self._bucket_us = int(settings.bucket_minutes * 60 * _US)
-        self._max_memory = int(settings.max_memory_mib * 2**20)
-        self._cameras: dict[str, _Camera] = {}
-        self._writer: BucketWriter | None = None
+        self._buckets = BoundedBuckets(
+            folder, settings, key, fingerprint, self._codes, clock, lambda error: self._commit.fail(error)
+        )
+        self._commit = GroupCommit(
+            self._buckets.take_written, self._buckets.give_up, self._changed, settings.commit_ms / 1000
+        )
+        self._cameras = Cameras(settings.max_cameras)
         self._closed = False
-        self._bounded_by = "age"
-        self._buckets = folder.read(key, fingerprint, self._codes)
-        self._next_sequence = 1 + max((b.sequence for b in self._buckets), default=0)
-        self._begun = 0
-        if self._buckets:
-            self._clock.start_from(max(b.end(self._ahead) for b in self._buckets))
-        self._seen = self._clock.believed_us()
-        with self._changed:
-            self._date_anew(self._seen)
-            self._make_room(0)
-            self._drop_expired()
 
     @classmethod
     def open(
@@ -210,7 +181,7 @@ class RollingWindow:
         """What is held now."""
         buckets, _ = self._snapshot()
         with self._changed:
-            held, bounded_by = self._clock.held, self._bounded_by
+            clock_held, bounded_by = self._buckets.clock_held, self._buckets.bounded_by
         filled = [bucket for bucket in buckets if len(bucket)]
         return WindowStatus(
             records=sum(len(b) for b in filled),
@@ -225,7 +196,7 @@ class RollingWindow:
             unsearchable=sum(len(b) for b in filled if b.vectors is None),
             damaged=sum(b.damaged for b in buckets),
             unreadable_buckets=sum(b.made is None for b in buckets),
-            clock_held=held,
+            clock_held=clock_held,
         )
 
     def close(self) -> None:
@@ -233,48 +204,46 @@ class RollingWindow:
         with self._changed:
             if not self._closed:
                 self._closed = True
-                self._rotate()
+                self._buckets.end_open()
                 self._folder.close()
 
-    # ---- adding ------------------------------------------------------------------------------------------------
+    def _snapshot(self) -> tuple[list[Bucket], int]:
+        """The buckets and the time before which nothing is shown any more."""
+        with self._changed:
+            if not self._closed:
+                self._buckets.drop_expired()
+            return self._buckets.all, self._buckets.cutoff()
 
     def _checked_time(self, time: datetime) -> int:
         moment_us = microseconds(time)
         with self._changed:
-            if moment_us > self._clock.wall_us() + self._ahead:
+            if moment_us > self._buckets.believed_until():
                 raise InvalidRequest(f"time: {time} is in the future; set the clock of the camera or of the gateway")
-            if moment_us < self._cutoff():
+            if moment_us < self._buckets.cutoff():
                 raise InvalidRequest(f"time: {time} is older than the {self.settings.hours:g} h that the window keeps")
         return moment_us
 
-    def _camera(self, name: str) -> _Camera:
+    def _camera(self, name: str) -> Camera:
         with self._changed:
-            camera = self._cameras.get(name)
-            if camera is None:
-                if len(self._cameras) >= self.settings.max_cameras:
-                    sequence = None if self._writer is None else self._writer.bucket.sequence
-                    self._cameras = {n: c for n, c in self._cameras.items() if c.sequence == sequence}
-                if len(self._cameras) >= self.settings.max_cameras:
-                    raise Unavailable(f"over {self.settings.max_cameras} cameras: raise max_cameras", 60)
-                camera = self._cameras[name] = _Camera(threading.Lock())
-            return camera
+            writer = self._buckets.writer
+            return self._cameras.of(name, None if writer is None else writer.bucket.sequence)
 
     def _extend(
-        self, camera: _Camera, frame: FrameIn, moment_us: int, turned: Vector
+        self, camera: Camera, frame: FrameIn, moment_us: int, turned: Vector
     ) -> tuple[Collapsed, CommitGroup] | None:
         """Where the camera shows what it showed; None where not."""
         with self._changed, self._writing():
-            self._rotate_when_due()
-            self._make_room(overhead(1))
-            writer = self._writer
-            if writer is None or camera.sequence != writer.bucket.sequence or camera.turned is None:
+            self._buckets.end_what_is_due()
+            self._buckets.make_room(overhead(1))
+            writer = self._buckets.writer
+            if writer is None or camera.sequence != writer.bucket.sequence:
                 return None
             row = writer.bucket.rows[camera.row]
             until, count = int(row["until"]), int(row["count"])
             gap_us = self.settings.collapse_gap_s * _US
             if not int(row["time"]) <= moment_us <= until + gap_us or count == _COUNT_MAX:
                 return None
-            if camera.labels != frame.labels or float(camera.turned @ turned) < self.settings.collapse_cosine:
+            if not camera.shows(turned, frame.labels, self.settings.collapse_cosine):
                 return None
             writer.extend(camera.row, max(until, moment_us), count + 1)
             return Collapsed(writer.bucket.frame_id(camera.row), count + 1), self._commit.current
@@ -291,13 +260,13 @@ class RollingWindow:
             raise UnsupportedImage(f"image: {error}; send a PNG, JPEG or WebP") from error
 
     def _keep(
-        self, camera: _Camera, frame: FrameIn, moment_us: int, turned: Vector, image: bytes
+        self, camera: Camera, frame: FrameIn, moment_us: int, turned: Vector, image: bytes
     ) -> tuple[Kept, CommitGroup]:
         code = self._codes.encode(turned)
         with self._changed, self._writing():
-            self._rotate_when_due()
-            self._make_room(len(image) + code.nbytes + _NAMES_BYTES)
-            writer = self._writer or self._begin()
+            self._buckets.end_what_is_due()
+            self._buckets.make_room(len(image) + code.nbytes + _NAMES_BYTES)
+            writer = self._buckets.writer or self._buckets.begin()
             camera.row = writer.add(moment_us, frame.camera, frame.labels, code, image)
             camera.sequence, camera.turned, camera.labels = writer.bucket.sequence, turned, frame.labels
             return Kept(writer.bucket.frame_id(camera.row)), self._commit.current
@@ -305,125 +274,7 @@ class RollingWindow:
     def _writing(self) -> _Writing:
         if self._closed:
             raise Unavailable("the window is closed")
-        return _Writing(self._failed)
-
-    def _take(self) -> Callable[[], None]:
-        """What flushes what was written until now."""
-        if self._writer is None:
-            return lambda: None
-        files = self._writer.dirty()
-        return lambda: BucketWriter.flush(files)
-
-    def _failed(self, error: OSError) -> None:
-        """The open bucket takes no more: what follows a record that may be missing would not be read again."""
-        if self._writer is not None:
-            _log.error("window write failed", error=str(error), bucket=self._writer.bucket.sequence)
-            self._writer.give_up()
-            self._writer = None
-            self._changed_buckets()
-        self._commit.fail(error)
-
-    # ---- buckets; the lock is held ------------------------------------------------------------------------------
-
-    def _begin(self) -> BucketWriter:
-        self._begun = self._clock.believed_us()
-        made = Made(self._fingerprint, self._codes.dimension, self._begun + self._bucket_us)
-        sequence, self._next_sequence = self._next_sequence, self._next_sequence + 1
-        durable = self.settings.sync == "fsync"
-        self._writer = BucketWriter(self._folder.path, sequence, self._key, made, self._codes, durable=durable)
-        self._buckets = [*self._buckets, self._writer.bucket]
-        self._changed_buckets()
-        return self._writer
-
-    def _rotate(self) -> None:
-        """Ends the open bucket."""
-        if self._writer is not None:
-            try:
-                self._writer.finish()
-                self._writer = None
-            except OSError as error:
-                self._failed(error)
-            self._changed_buckets()
-
-    def _rotate_when_due(self) -> None:
-        if self._writer is not None:
-            bucket = self._writer.bucket
-            age_us = abs(self._clock.believed_us() - self._begun)  # a clock set back ends a bucket as well
-            if (
-                age_us >= self._bucket_us
-                or bucket.disk_bytes >= self._max_disk // _PARTS
-                or bucket.used_bytes >= self._max_memory // _PARTS
-            ):
-                self._rotate()
-        self._drop_expired()
-
-    def _changed_buckets(self) -> None:
-        """Sums over the buckets that do not grow any more, so that adding does not look at each of them."""
-        still = self._buckets if self._writer is None else self._buckets[:-1]
-        self._still_disk = sum(b.disk_bytes for b in still)
-        self._still_memory = sum(b.memory_bytes for b in still)
-        self._oldest_end = min((b.end(self._ahead) for b in still), default=_NEVER)
-        if self._writer is not None:  # it may be empty yet; what it gets can only make it end later
-            self._oldest_end = min(self._oldest_end, self._begun)
-
-    def _date_anew(self, now: int) -> None:
-        """Buckets that arrived in the future, by a clock that was wrong then or is now, count from now."""
-        for bucket in self._buckets:
-            if bucket.arrived > now + self._bucket_us + _US:
-                bucket.arrived = now
-        self._changed_buckets()
-
-    def _cutoff(self) -> int:
-        return self._clock.believed_us() - int(self.settings.hours * _HOUR_US)
-
-    def _drop_expired(self) -> None:
-        """Every bucket that is over."""
-        now, cutoff = self._clock.believed_us(), self._cutoff()
-        if now < self._seen:  # set back
-            self._date_anew(now)
-        self._seen = now
-        if self._oldest_end >= cutoff:
-            return
-        old = [bucket for bucket in self._buckets if bucket.end(self._ahead) < cutoff]
-        if old:
-            self._drop(old, "age")
-        self._changed_buckets()
-
-    def _make_room(self, coming: int) -> None:
-        """Drops the oldest buckets until the bounds hold with so many bytes more, and with a bucket that doubles."""
-        memory_bound = self._max_memory - 2 * (self._max_memory // _PARTS)
-        growing = None if self._writer is None else self._writer.bucket
-        disk = self._still_disk + coming + (growing.disk_bytes if growing else 0)
-        memory = self._still_memory + (growing.memory_bytes if growing else 0)
-        drop = 0
-        while drop < len(self._buckets) and (
-            disk > self._max_disk or memory > memory_bound or len(self._buckets) - drop >= _BUCKETS_MAX
-        ):
-            disk -= self._buckets[drop].disk_bytes
-            memory -= self._buckets[drop].memory_bytes
-            drop += 1
-        if drop:
-            self._drop(self._buckets[:drop], "bytes")
-
-    def _drop(self, gone: list[Bucket], bounded_by: str) -> None:
-        """Removes buckets: their files and their rows at once."""
-        self._buckets = [bucket for bucket in self._buckets if bucket not in gone]
-        self._bounded_by = bounded_by
-        if self._writer is not None and self._writer.bucket in gone:
-            self._rotate()
-        for bucket in gone:
-            try:
-                bucket.remove()
-            except OSError as error:
-                _log.error("window bucket not removed", bucket=bucket.sequence, error=str(error))
-        self._changed_buckets()
-
-    def _snapshot(self) -> tuple[list[Bucket], int]:
-        """The buckets and the time before which nothing is shown any more."""
-        with self._changed:
-            if not self._closed:
-                self._drop_expired()
-            return self._buckets, self._cutoff()
+        return _Writing(self._buckets.give_up)
 
 
 class _Writing:

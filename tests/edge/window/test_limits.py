@@ -88,7 +88,7 @@ class Window(RuleBasedStateMachine):
         assert self.bench.window is not None
         held = {f.id: f for f in self.bench.window.latest(k=100_000)}
         cutoff = microseconds(self.bench.clock.now) - HOURS * 3_600_000_000
-        believed = self.bench.window._cutoff()
+        believed = self.bench.window._buckets.cutoff()
         assert believed <= cutoff
         for frame_id, frame in held.items():
             camera, last, count = self.acknowledged[frame_id]
