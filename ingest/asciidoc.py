@@ -24,7 +24,7 @@ _CELL = re.compile(r"(?:(?<=\s)|^)((?:\d+(?:\.\d+)?[+*]|\.\d+\+)?[<^>]?(?:\.[<^>
 _BARE_CELL = re.compile(r"(?<!\\)\|")
 
 _INLINE: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\(\(\(.*?\)\)\)"), ""),
+    (re.compile(r"\(\(\(.{0,400}?\)\)\)"), ""),
     (re.compile(r"\(\((?!\()([^()]*)\)\)"), r"\1"),
     (re.compile(r"\[\[[^\[\]]*\]\]"), ""),
     (re.compile(r"anchor:[\w:-]+\[[^\]]*\]"), ""),

@@ -22,7 +22,7 @@ from lineside.errors import ParseError
 
 LABELS_FILE = "labels.csv"
 FRAMES_FOLDER = "frames"
-_CAMERA = re.compile(r"^(.+?)[_-]+\d+$")
+_CAMERA = re.compile(r"^(.*[^_-]|.)[_-]+\d+$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from ingest.pdfium_lock import PDFIUM
 from lineside.errors import ParseError
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_BARE_CAPTION = re.compile(r"^\w+\.?\s*[A-Z]?\d+[a-z]?[.:]?$")
+_BARE_CAPTION = re.compile(r"^\w+\.?\s*[A-Z]?\d{1,6}[a-z]?[.:]?$")
 _MUCH_TEXT = 300  # characters after which a page's own text size counts
 _EARLY = 8  # headings among which the document's title is looked for
 _COVER = 2.2  # times the text size: a cover's type, which says nothing about the order of headings

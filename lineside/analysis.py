@@ -84,7 +84,7 @@ def _between(folded: str) -> list[str]:
 
 
 _JOINT = re.compile(r"[-/_:#+]")
-_DOTTED_NUMBER = re.compile(r"\d+(?:\.\d+)+")
+_DOTTED_NUMBER = re.compile(r"(?<!\d)\d+(?:\.\d+)+")
 
 
 def _parts(chunk: str) -> list[str]:

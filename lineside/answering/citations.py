@@ -15,7 +15,7 @@ MARKER = re.compile(r"\[\s*\d{1,4}(?:\s*(?:[,;&]|-|–|and)\s*\d{1,4})*\s*\]")
 """`[1]`, `[1, 3]`, `[2-4]`."""
 _OPEN_MARKER = re.compile(r"\[[\s\d,;&–-]*(?:a|an|and)?[\s\d]*$")
 _NUMBERS = re.compile(r"(\d{1,4})(?:\s*[-–]\s*(\d{1,4}))?")
-_SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?])")
+_SPACE_BEFORE_PUNCTUATION = re.compile(r"(?<!\s)\s+([.,;:!?])")
 _LEAD = re.compile(
     r"^(?:(?:the\s+)?(?:correct\s+)?(?:answer|sentence)(?:\s+(?:to|that\s+answers)\s+(?:the|your|this)\s+question)?\s*"
     r"(?:is\s*:?|:)|a\s*:|(?:according\s+to|based\s+on)\s+(?:the|this)\s+(?:text|notes?)\s*[,:]|[-*•]\s+|\d{1,2}[.)]\s+(?=\w))"

@@ -54,7 +54,9 @@ _SOURCE = re.compile(
 )
 _NUMBER_SIGN = re.compile(r"\b(?:no|nr)\.?\s*(?=\d)", re.IGNORECASE)
 _ROW = re.compile(r"^[^:;.]{1,40}: [^;]+(?:; [^:;]{1,40}: )")
-_HEADER_UNIT = re.compile(r"(?<=[\w ])\s*[(\[]([^()\[\]\d\s]{1,8})[)\]]:\s*(-?\d[\d.,]*(?:\s\d{3})*)(?=\s*(?:;|$))")
+_HEADER_UNIT = re.compile(
+    r"(?:(?<=\w)\s*|(?<= ))[(\[]([^()\[\]\d\s]{1,8})[)\]]:\s*(-?\d[\d.,]*(?:\s\d{3})*)(?=\s*(?:;|$))"
+)
 _CONTRACTIONS = ((re.compile(r"\bcan't\b|\bcannot\b", re.I), "can not"), (re.compile(r"\bwon't\b", re.I), "will not"))
 _NOT = re.compile(r"n't\b", re.I)
 _NUMBER_NEXT = rf"(?=\s*(?:a\s|the\s|of\s)?\s*[-+±]?(?:\d|(?:{'|'.join(NUMBER_WORDS)})\b))"

@@ -97,7 +97,7 @@ _ASKING = (
     r"(?:(?:at|to|from|by|with|in|on|of|for|after|under) )?(?:what|which|who|whom|whose|why|how|when|where)\b"
     r"|(?:is|are|was|were|do|does|did|can|could|may|must|should|shall|will|would|has|have|had) "
 )
-_PART_END = re.compile(rf"[.?!;]+\s+|(?:,\s*|\s+)(?:and|or|but)\s+(?={_ASKING})|,\s+(?={_ASKING})", re.IGNORECASE)
+_PART_END = re.compile(rf"(?<![.?!;])[.?!;]+ |(?:, ?| )(?:and|or|but) (?={_ASKING})|, (?={_ASKING})", re.IGNORECASE)
 _ASKS = re.compile(rf"^(?:{_ASKING})|\b(?:what|which|why|how|when|where|who)\b", re.IGNORECASE)
 
 

@@ -42,7 +42,7 @@ _ABOUT_DOCUMENT = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTIONS = "|".join(["do not", "never", *sorted(IMPERATIVES)])
-_INSTRUCTION = re.compile(rf"\s*(?:then\s+)?(?:{_INSTRUCTIONS})\b(?!:)", re.IGNORECASE)
+_INSTRUCTION = re.compile(rf"(?:then\s+)?(?:{_INSTRUCTIONS})\b(?!:)", re.IGNORECASE)
 _STATEMENTS: Mapping[Facet, re.Pattern[str]] = {
     "cause": re.compile(
         r"\b(?:because|caused? by|causes?|due to|reason|results? (?:from|in)|leads? to|points? to|comes? from"
@@ -119,7 +119,7 @@ def traits(text: str) -> Traits:
         lead_in=ended == ":",
         about_document=_ABOUT_DOCUMENT.search(text) is not None,
         bare=len(keys) < 3 and not row,
-        instruction=not row and _INSTRUCTION.match(plain) is not None,
+        instruction=not row and _INSTRUCTION.match(plain.lstrip()) is not None,
         named=_codes_named(text) if row else frozenset(),
     )
 

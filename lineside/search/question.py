@@ -62,8 +62,9 @@ def content_terms(text: str) -> list[str]:
     return _content(dict.fromkeys(terms(text)))
 
 
-# A sentence that tells, in front of one that asks.
-_TOLD = re.compile(r"[^.?!]*[^.?!\s][.!](?=\s)")
+# A sentence that tells, in front of one that asks. It is tried where one begins: at every letter it took the square of
+# the question's length.
+_TOLD = re.compile(r"(?<![^.?!])[^.?!]*[^.?!\s][.!](?=\s)")
 
 
 def asking_part(text: str) -> str:
