@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -38,9 +39,16 @@ def _fingerprint(folder: Path, *, role: str) -> str:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.suffix in _DEFINING_SUFFIXES:
             digest.update(file.relative_to(folder).as_posix().encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            is_now = file.stat()
+            digest.update(_content_digest(file, is_now.st_ino, is_now.st_size, is_now.st_mtime_ns, is_now.st_ctime_ns))
     return digest.hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=256)
+def _content_digest(file: Path, *_as_it_is: int) -> bytes:
+    """SHA-256, read once while the file stays as it is: a run asks for the fingerprint of gigabytes several times."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def text_fingerprint(path: str | Path, max_tokens: int = DEFAULT_MAX_TOKENS) -> str:

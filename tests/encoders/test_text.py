@@ -100,6 +100,18 @@ def test_the_fingerprint_follows_what_decides_the_vectors(minilm: Path, tmp_path
     assert load_text_encoder(copy).fingerprint != known
 
 
+def test_the_fingerprint_follows_weights_that_are_replaced_by_as_many_bytes(minilm: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "config.json").write_bytes((minilm / "config.json").read_bytes())
+    weights = copy / "model.safetensors"
+    weights.write_bytes(b"a" * 1000)
+    known = text_fingerprint(copy)
+    assert text_fingerprint(copy) == known
+    weights.write_bytes(b"b" * 1000)
+    assert text_fingerprint(copy) != known
+
+
 def test_a_missing_model_is_a_readable_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"make setup.*set the path"):
         load_text_encoder(tmp_path / "nothing")
