@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -90,6 +91,7 @@ def serve(
     finally:
         ray.shutdown()
         _stop_left_over(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def taken_ports(host: str, port: int) -> dict[int, str]:
