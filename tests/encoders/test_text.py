@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lineside.encoders import Runtime, TextEncoder, load_text_encoder
+from lineside.encoders.model_folder import text_fingerprint
 from lineside.encoders.pretrained import PretrainedTextEncoder
 from lineside.errors import ConfigurationError
 from tests.encoders.conftest import OPENVINO, cosines
