@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,4 +29,16 @@ def knowledge_of(family: str, variant: int) -> Knowledge:
 
 def write(folder: Path, family: str, variant: int = 0) -> tuple[str, ShardRef]:
     """A shard of the family below `folder`; another variant has another id."""
-    return family, write_shard(folder, **knowledge_of(family, variant).arguments())  # type: ignore[arg-type]
+    original = _written(family, variant)
+    target = folder / original.id
+    if not target.exists():
+        shutil.copytree(original.path, target)
+    return family, ShardRef(original.id, target)
+
+
+@functools.cache
+def _written(family: str, variant: int) -> ShardRef:
+    """Written once for all tests, which copy it."""
+    folder = tempfile.mkdtemp(prefix="lineside-shards-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_shard(Path(folder), **knowledge_of(family, variant).arguments())  # type: ignore[arg-type]

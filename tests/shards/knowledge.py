@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ DIMENSION = 32
 START = datetime(2025, 3, 1, tzinfo=UTC)
 
 
+@functools.cache
 def embed(text: str) -> NDArray[np.float32]:
     """A bag of words thrown on `DIMENSION` axes by hash: equal words, equal vectors; meaning is not understood."""
     vector = np.zeros(DIMENSION, np.float32)
@@ -26,13 +28,16 @@ def embed(text: str) -> NDArray[np.float32]:
         digest = hashlib.blake2b(term.encode(), digest_size=8).digest()
         vector += np.random.default_rng(int.from_bytes(digest, "big")).standard_normal(DIMENSION).astype(np.float32)
     norm = float(np.linalg.norm(vector))
-    return vector / norm if norm else vector
+    vector = vector / norm if norm else vector
+    vector.flags.writeable = False  # every caller's
+    return vector
 
 
 def embed_all(texts: list[str]) -> NDArray[np.float32]:
     return np.stack([embed(t) for t in texts]) if texts else np.zeros((0, DIMENSION), np.float32)
 
 
+@functools.cache
 def picture(seed: int, width: int = 48, height: int = 32) -> bytes:
     colour = np.random.default_rng(seed).integers(0, 255, 3)
     out = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ DIMENSION = 32
 START_S = 1_760_000_000.0
 
 
+@functools.cache
 def image(seed: int = 0, side: int = 48) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (side // 8, side // 8, 3), np.uint8)
     out = io.BytesIO()
