@@ -25,7 +25,7 @@ def pump_section() -> Drawing:
     d.callout((502, 240), (540, 292), "drive end\nNU 315")
     d.callout((444, 226), (452, 338), "seal cartridge MS-85")
     d.callout((444, 184), (486, 126), "flush, chamber + 0.5 bar", colour=BLUE)
-    d.callout((582, 178), (582, 84), "coupling")
+    d.callout((604, 212), (603, 366), "coupling")
     d.arrow((320, 380), (320, 322), colour=BLUE, width=4)
     d.label((330, 368), "suction", anchor="lm", colour=BLUE)
     d.arrow((256, 110), (256, 58), colour=BLUE, width=4)
