@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.ports import free_ports
 from deployments.command import _stop_left_over, taken_ports
 
 
@@ -33,6 +34,7 @@ def test_haproxys_own_ports_are_looked_at_where_it_runs(
     taken = listener.getsockname()[1]
     monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
     monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(taken))
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_METRICS_PORT", str(free_ports(1)[0]))  # another service may have the default
     assert taken_ports("127.0.0.1", taken) == {taken: "HAProxy's statistics"}
 
 
