@@ -33,7 +33,7 @@ _ORDER: dict[Style, str] = {
 }
 
 _CONTROL = re.compile(
-    r"<\|[^|>]{0,40}\|>|</?(?:s|system|user|assistant)>|[\x00-\x08\x0b-\x1f\x7f]|```+|#{3,}|={3,}", re.I
+    r"<\|(?:[^|>]{0,40}\|>)?|\|>|</?(?:s|system|user|assistant)>|[\x00-\x08\x0b-\x1f\x7f]|```+|#{3,}|={3,}", re.I
 )
 _ENUMERATOR = re.compile(r"^\s*\(?\d{1,2}[.)]\s+")
 _ROLE_LINE = re.compile(r"(?im)^[^\S\n]*(?:system|assistant|user|question|notes?|answer)\s*:\s*")
